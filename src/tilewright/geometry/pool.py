@@ -1,0 +1,175 @@
+"""The geometry of a pooling window as one frozen value, checked once and passed everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.geometry.axes import ceil_div, per_axis, sizes
+from tilewright.geometry.conv import _hashable, check_window_fits
+from tilewright.geometry.padding import Pairs, resolve_padding
+
+
+@dataclass(frozen=True)
+class PoolDims:
+    """Sizes of a pooling over the spatial axes of (batch, channels, *spatial).
+
+    Window o of an axis covers the samples o·stride + t·dilation − before, for t in 0 … kernel−1. In ceil
+    mode the last window may hang over the padded end, and is dropped if it would start in the padding there.
+
+    Build it with :meth:`of`, which checks everything.
+    """
+
+    batch: int
+    channels: int
+    spatial: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: Pairs
+    ceil_mode: bool
+
+    @staticmethod
+    def of(
+        input_shape: tuple[int, ...],
+        kernel: Any,
+        *,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        op: str = "pool",
+    ) -> PoolDims:
+        """The geometry of a window of ``kernel`` samples over ``input_shape`` (batch, channels, *spatial).
+
+        ``stride`` is the kernel's size when not given, as in PyTorch.
+
+        Raises:
+            ShapeError: no spatial axis, or the window is wider than the padded input.
+            ArgumentError: an argument outside its rule.
+
+        >>> PoolDims.of((1, 64, 112, 112), 3, stride=2, padding=1).output
+        (56, 56)
+        """
+        return _of_pool(
+            tuple(input_shape),
+            _hashable(kernel),
+            _hashable(stride),
+            _hashable(padding),
+            _hashable(dilation),
+            bool(ceil_mode),
+            op,
+        )
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes."""
+        return len(self.spatial)
+
+    @cached_property
+    def reach(self) -> tuple[int, ...]:
+        """How far the last tap lies from the first, per axis."""
+        return tuple(d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @cached_property
+    def output(self) -> tuple[int, ...]:
+        """Spatial sizes of the pooled array."""
+        return tuple(self._axis_output(axis) for axis in range(self.rank))
+
+    def _axis_output(self, axis: int) -> int:
+        n, s = self.spatial[axis], self.stride[axis]
+        before, after = self.padding[axis]
+        room = n + before + after - self.reach[axis] - 1
+        if not self.ceil_mode:
+            return room // s + 1
+        count = ceil_div(room, s) + 1
+        if (count - 1) * s >= n + before:
+            count -= 1
+        return count
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the input: (batch, channels, *spatial)."""
+        return (self.batch, self.channels, *self.spatial)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the pooled array: (batch, channels, *output)."""
+        return (self.batch, self.channels, *self.output)
+
+    @property
+    def taps(self) -> int:
+        """Samples in a full window."""
+        return math.prod(self.kernel)
+
+    @property
+    def flops(self) -> int:
+        """Operations (comparisons or additions): one per sample of every full window."""
+        return math.prod(self.output_shape) * self.taps
+
+    def bytes_moved(self, itemsize: int) -> int:
+        """Bytes that must move at least once: input and output, at ``itemsize`` bytes an element."""
+        return itemsize * (math.prod(self.input_shape) + math.prod(self.output_shape))
+
+    @cached_property
+    def every_window_sees_input(self) -> bool:
+        """Whether each window holds at least one sample that is not padding."""
+        return all(self._axis_seen(axis) for axis in range(self.rank))
+
+    def _axis_seen(self, axis: int) -> bool:
+        n, k, s, d = self.spatial[axis], self.kernel[axis], self.stride[axis], self.dilation[axis]
+        before = self.padding[axis][0]
+        for o in self._edge_windows(axis):
+            start = o * s - before
+            # The first tap at or after sample 0 must lie inside.
+            first = max(0, ceil_div(-start, d))
+            if first >= k or start + first * d >= n:
+                return False
+        return True
+
+    def _edge_windows(self, axis: int) -> Iterator[int]:
+        """The windows of an axis that reach into the padding; all others are full."""
+        n, s, out = self.spatial[axis], self.stride[axis], self.output[axis]
+        before, reach = self.padding[axis][0], self.reach[axis]
+        inside_from = min(max(ceil_div(before, s), 0), out)
+        inside_to = max(min((n - 1 - reach + before) // s + 1, out), inside_from)
+        yield from range(inside_from)
+        yield from range(inside_to, out)
+
+    def with_batch(self, batch: int) -> PoolDims:
+        """The same geometry for another number of samples."""
+        return replace(self, batch=batch)
+
+
+@lru_cache(maxsize=4096)
+def _of_pool(
+    input_shape: tuple[int, ...],
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    op: str,
+) -> PoolDims:
+    rank = len(input_shape) - 2
+    if rank < 1:
+        raise ShapeError(
+            f"{op} needs input of shape (batch, channels, *spatial) with at least one spatial axis.",
+            f"input with shape {input_shape}",
+        )
+    batch, channels, *spatial = sizes(input_shape, "input", op)
+    window = per_axis(kernel, rank, "kernel_size", op, least=1)
+    strides = window if stride is None or stride == () else per_axis(stride, rank, "stride", op, least=1)
+    dilations = per_axis(dilation, rank, "dilation", op, least=1)
+    pads = resolve_padding(
+        padding, op=op, spatial=tuple(spatial), kernel=window, stride=strides, dilation=dilations
+    )
+    if min(min(pair) for pair in pads) < 0:
+        raise ArgumentError(f"{op} needs padding of at least 0.", describe(padding=padding))
+    dims = PoolDims(batch, channels, tuple(spatial), window, strides, dilations, pads, ceil_mode)
+    check_window_fits(dims.spatial, pads, dims.reach, op)
+    return dims
