@@ -103,6 +103,12 @@ def test_pixels_that_are_not_finite_are_marked_and_points_leave_gaps(tmp_path: P
             "Received: panel 'a' with shape (1,) and dtype <U1.",
         ),
         (
+            [("a", [1e301])],
+            {},
+            ArgumentError,
+            "draw_panels plots values of panel 'a' up to 1e300. Received: a value of magnitude 1e+301.",
+        ),
+        (
             [("a", {})],
             {},
             ArgumentError,

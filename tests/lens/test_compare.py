@@ -73,6 +73,18 @@ def test_no_two_of_28_curves_look_the_same() -> None:
             "Received: 1 of 2 values not finite, the first at index (1,).",
         ),
         (
+            [1, -1e301],
+            {"a": [1, 2]},
+            ArgumentError,
+            "draw_series plots values of x up to 1e300. Received: a value of magnitude 1e+301.",
+        ),
+        (
+            [1, 2],
+            {"a": [1.7e308, 2]},
+            ArgumentError,
+            "draw_series plots values of series 'a' up to 1e300. Received: a value of magnitude 1.7e+308.",
+        ),
+        (
             [1, 2],
             {"a": [None, 2]},
             DtypeError,

@@ -121,3 +121,9 @@ def test_bad_matrices_are_refused(
     with pytest.raises(kind) as caught:
         draw_confusion(matrix, classes, tmp_path / "c.png")
     assert str(caught.value) == message
+
+
+def test_an_accuracy_is_never_rounded_to_all(tmp_path: Path, seen: Seen) -> None:
+    for mistakes, words in ((1, "Accuracy over 99.99 %"), (0, "Accuracy 100.00 %"), (9, "Accuracy 99.99 %")):
+        draw_confusion([[60000 - mistakes, mistakes], [0, 40000]], ["a", ""], tmp_path / "c.png")
+        assert words in seen.words()

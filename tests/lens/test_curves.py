@@ -69,6 +69,7 @@ def test_a_value_that_is_not_finite_is_marked(tmp_path: Path, seen: Seen) -> Non
     assert count(plain, MARKED) == 0
     run[10]["train_loss"] = float("nan")
     run[11]["train_loss"] = "inf"
+    run[12]["train_loss"] = -1.7e308
     broken = read_png(draw_curves(run, tmp_path / "broken.png"))
     assert count(broken, MARKED) > 0
     assert "not finite" in seen.words()

@@ -1,8 +1,9 @@
-"""The tape: what was computed from what, and how gradients run back along it.
+"""The tape: what was computed from what.
 
 An operation is a :class:`Rule`: a forward function on arrays and a backward function on Tensors. Rules
 stand in one table, :data:`RULES`, under their name, and :func:`apply` is the one way to run them. Because
-backward functions are themselves made of rules, a gradient can be differentiated again.
+backward functions are themselves made of rules, a gradient can be differentiated again. Running gradients
+back along the tape is the work of :mod:`tilewright.autograd.engine`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 P = ParamSpec("P")
 R = TypeVar("R")
+#: What goes in comes out: a Tensor for a Tensor, an array for an array.
+X = TypeVar("X", "Tensor", "npt.NDArray[Any]")
 
 Forward = Callable[..., Any]
 Backward = Callable[..., "tuple[Tensor | None, ...] | Tensor | None"]
+Keeps = Callable[[tuple[bool, ...]], tuple[int, ...]]
+Chain = tuple[tuple[str, dict[str, Any]], ...]
 
 
 class Rule:
@@ -38,14 +43,30 @@ class Rule:
             what backward needs with ``context.save(name=array)``.
         backward: ``backward(context, *output_gradients)`` → one Tensor (or None) per input of forward.
             An output that received no gradient gives None; with a single output it is never None.
+        keeps: which inputs backward reads with ``context.input(i)``: their numbers, or a function from
+            ``needs`` to their numbers. None keeps all; what isn't kept doesn't hold memory and may be
+            written to later.
+        keeps_output: whether backward reads ``context.output(i)``.
+        view: the output shares the memory of input 0 where it can, and is a view of it in every respect.
     """
 
-    __slots__ = ("backward", "forward", "name")
+    __slots__ = ("backward", "forward", "keeps", "keeps_output", "name", "view")
 
-    def __init__(self, name: str, forward: Forward, backward: Backward | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        forward: Forward,
+        backward: Backward | None,
+        keeps: tuple[int, ...] | Keeps | None = None,
+        keeps_output: bool = True,
+        view: bool = False,
+    ) -> None:
         self.name = name
         self.forward = forward
         self.backward = backward
+        self.keeps = keeps
+        self.keeps_output = keeps_output
+        self.view = view
 
     def __repr__(self) -> str:
         return f"Rule({self.name!r})"
@@ -55,31 +76,148 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, forward: Forward, backward: Backward | None = None) -> Rule:
-    """Put an operation into the table. Without ``backward`` its results never require gradients."""
+def rule(
+    name: str,
+    forward: Forward,
+    backward: Backward | None = None,
+    *,
+    keeps: tuple[int, ...] | Keeps | None = None,
+    keeps_output: bool = True,
+    view: bool = False,
+) -> Rule:
+    """Put an operation into the table. Without ``backward`` its results never require gradients.
+
+    The arguments are those of :class:`Rule`.
+    """
     if name in RULES:
         raise StateError(f"The operation {name} already stands in the table of rules.")
-    RULES[name] = Rule(name, forward, backward)
+    RULES[name] = Rule(name, forward, backward, keeps, keeps_output, view)
     return RULES[name]
+
+
+class Taped:
+    """What the tape knows of a Tensor; :class:`tilewright.Tensor` is the one class made of it.
+
+    A view is refreshed before it is used, when the memory that it shares was written to since
+    ``_seen``: its history is then that of its base, followed by the steps of ``_chain``.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_base",
+        "_chain",
+        "_data",
+        "_hooks",
+        "_index",
+        "_node",
+        "_requires",
+        "_seen",
+        "_version",
+        "grad",
+    )
+    _data: Array
+    _node: Node | None
+    _index: int
+    _version: list[int]
+    _base: Tensor | None
+    _chain: Chain
+    _seen: int
+    _requires: bool
+    _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
+    grad: Tensor | None
+
+    def _become(self, data: Array, node: Node | None, index: int) -> None:
+        """Start as an owner of ``data`` that was made by output ``index`` of ``node``."""
+        self._data = data
+        self._node = node
+        self._index = index
+        self._version = [0]
+        self._base = None
+        self._chain = ()
+        self._seen = 0
+        self._requires = node is not None
+        self._hooks = None
+        self.grad = None
+
+    def _refresh(self) -> None:
+        """Take on the history of the base, if it was written to since this view was made."""
+        base = self._base
+        if base is None or self._seen == self._version[0]:
+            return
+        self._seen = self._version[0]
+        if not base._requires:
+            return
+        before = set_recording(True)
+        try:
+            again: Tensor = replay(base, self._chain)
+        finally:
+            set_recording(before)
+        self._node, self._index, self._requires = again._node, again._index, True
+
+
+_class: list[type[Any]] = [Taped]
+
+
+def register_tensor_class(found: type[Any]) -> None:
+    """Say what class results are of (once, by the module that defines Tensor)."""
+    _class[0] = found
+
+
+def is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether ``value`` is a :class:`tilewright.Tensor`."""
+    return isinstance(value, Taped)
+
+
+def made(data: Array, node: Node | None = None, index: int = 0) -> Tensor:
+    """A Tensor that holds ``data``, output ``index`` of ``node`` (None for a leaf)."""
+    tensor: Tensor = _class[0].__new__(_class[0])
+    tensor._become(data, node, index)
+    return tensor
+
+
+def alias(tensor: Tensor) -> Tensor:
+    """The same values, history and version counter in an object that later writes don't rebase."""
+    found = made(tensor._data, tensor._node, tensor._index)
+    found._version = tensor._version
+    return found
 
 
 class Context:
     """What forward leaves for backward.
 
     Attributes:
-        inputs: the Tensors that forward received (None where an input was no Tensor).
+        inputs: the Tensors that forward received (None where an input was no Tensor or isn't kept).
+        others: the inputs that were numbers or arrays (None elsewhere).
+        shapes: the shape of every input that was a Tensor, None elsewhere.
         needs: for each input, whether its gradient is wanted.
         attributes: the keyword arguments of the call.
+        saved: what forward kept.
+        outputs: the arrays that forward returned, if the rule keeps them.
     """
 
-    __slots__ = ("attributes", "inputs", "needs", "node", "outputs", "saved")
+    __slots__ = (
+        "attributes",
+        "inputs",
+        "needs",
+        "node",
+        "others",
+        "output_versions",
+        "outputs",
+        "saved",
+        "shapes",
+        "versions",
+    )
 
-    def __init__(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any]) -> None:
-        self.inputs = inputs
-        self.needs: tuple[bool, ...] = tuple(x is not None and x.requires_grad for x in inputs)
+    def __init__(self, attributes: dict[str, Any]) -> None:
         self.attributes = attributes
+        self.inputs: tuple[Tensor | None, ...] = ()
+        self.others: tuple[Any, ...] = ()
+        self.shapes: tuple[tuple[int, ...] | None, ...] = ()
+        self.needs: tuple[bool, ...] = ()
+        self.versions: tuple[int, ...] = ()
         self.saved: dict[str, Any] = {}
         self.outputs: tuple[Array, ...] = ()
+        self.output_versions: tuple[tuple[list[int], int], ...] = ()
         self.node: Node | None = None
 
     def save(self, **values: Any) -> None:
@@ -87,46 +225,90 @@ class Context:
         self.saved.update(values)
 
     def input(self, index: int) -> Tensor:
-        """Input ``index`` as a Tensor connected to what made it."""
-        from tilewright.autograd.tensor import Tensor
+        """Input ``index`` as a Tensor connected to what made it.
 
+        Raises:
+            StateError: it was written to since, or it isn't a Tensor that the rule keeps.
+        """
         found = self.inputs[index]
-        if not isinstance(found, Tensor):
-            raise StateError(f"Input {index} of this operation is not a Tensor.")
+        if found is None:
+            raise StateError(f"Input {index} of this operation is not a Tensor that its rule keeps.")
+        if found._version[0] != self.versions[index]:
+            raise _written_to("an input", self.node, found.shape, found._version[0], self.versions[index])
         return found
 
-    def output(self, index: int = 0) -> Tensor:
-        """Output ``index`` as a Tensor connected to this node."""
-        from tilewright.autograd.tensor import Tensor
+    def operand(self, index: int) -> Any:
+        """Input ``index`` whether it came as a Tensor, as an array or as a number."""
+        return self.input(index) if self.inputs[index] is not None else self.others[index]
 
+    def output(self, index: int = 0) -> Tensor:
+        """Output ``index`` as a Tensor connected to this node.
+
+        Raises:
+            StateError: it was written to since.
+        """
+        self.check_output(index)
         # Built anew, so that the tape holds no circle that only the garbage collector could free.
-        return Tensor._made(self.outputs[index], self.node, index)
+        found = made(self.outputs[index], self.node, index)
+        found._version = self.output_versions[index][0]
+        return found
+
+    def check_output(self, index: int) -> None:
+        """Raise StateError if output ``index`` was written to since."""
+        version, before = self.output_versions[index]
+        if version[0] != before:
+            raise _written_to("an output", self.node, self.outputs[index].shape, version[0], before)
+
+
+def _written_to(
+    what: str, node: Node | None, shape: Sequence[int], version: int, before: int
+) -> StateError:
+    name = "an operation" if node is None else node.rule.name
+    return StateError(
+        f"backward needs {what} of {name} that was changed in place after it was used.",
+        f"a tensor of shape {tuple(shape)} at version {version}, used at {before}",
+        "Work on a copy: x = x.clone().",
+    )
 
 
 class _Discard(Context):
     """The context of a call that no gradient will follow: keeps nothing."""
 
-    def __init__(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any]) -> None:
-        super().__init__((), attributes)
+    __slots__ = ()
+
+    def __init__(self, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> None:
+        self.attributes = attributes
+        self.needs = (False,) * len(inputs)
 
     def save(self, **values: Any) -> None:
         return
 
 
 class Node:
-    """A step on the tape: a rule, its context and where its inputs came from."""
+    """A step on the tape: a rule, its context and where its inputs came from.
 
-    __slots__ = ("__weakref__", "context", "output_shapes", "rule", "versions")
+    Attributes:
+        edges: for each input, the (node, output number) that made it, the leaf Tensor itself, or None
+            where no gradient goes.
+        output_shapes: shape and dtype of each output.
+    """
 
-    def __init__(self, found: Rule, context: Context, outputs: Sequence[Array]) -> None:
+    __slots__ = ("__weakref__", "context", "edges", "hooks", "output_shapes", "retained", "rule")
+
+    def __init__(self, found: Rule, context: Context, edges: tuple[Any, ...], outputs: Sequence[Array]) -> None:
         self.rule = found
         self.context: Context | None = context
+        self.edges = edges
         self.output_shapes = tuple((out.shape, out.dtype) for out in outputs)
-        # Version counters of the inputs, so that a later in-place write is noticed.
-        self.versions = tuple(None if x is None else x._version[0] for x in context.inputs)
+        self.hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] | None = None
+        self.retained: dict[int, Any] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.rule.name}>"
+
+    def name(self) -> str:
+        """The name of the rule."""
+        return self.rule.name
 
     def live_context(self) -> Context:
         """The context, unless it was freed or what it holds was written to since.
@@ -140,14 +322,20 @@ class Node:
                 f"backward needs the values kept by {self.rule.name}, which an earlier backward has freed.",
                 advice="Pass retain_graph=True to the first backward.",
             )
-        for found, version in zip(context.inputs, self.versions, strict=True):
-            if found is not None and version is not None and found._version[0] != version:
-                raise StateError(
-                    f"backward needs an input of {self.rule.name} that was changed in place after it was used.",
-                    f"a tensor of shape {tuple(found.shape)} at version {found._version[0]}, used at {version}",
-                    "Work on a copy: x = x.clone().",
-                )
+        # A rule that names what it keeps reads it through `input` and `output`, which check for themselves.
+        if self.rule.keeps is None:
+            for index, found in enumerate(context.inputs):
+                if found is not None:
+                    context.input(index)
+            for index, out in enumerate(context.outputs):
+                if any(value is out for value in context.saved.values()):
+                    context.check_output(index)
         return context
+
+    def free(self) -> None:
+        """Let go of everything that backward needed."""
+        self.context = None
+        self.edges = ()
 
 
 class _Mode(threading.local):
@@ -169,7 +357,7 @@ def set_recording(on: bool) -> bool:
     return before
 
 
-class _Recording(contextlib.ContextDecorator):
+class Recording(contextlib.ContextDecorator):
     """Context manager and decorator that sets the tape on or off, as PyTorch's ``no_grad`` is used."""
 
     def __init__(self, on: bool) -> None:
@@ -195,17 +383,17 @@ def enable_grad(function: Callable[P, R] | None = None) -> Any:
 
 def _switch(on: bool, function: Callable[P, R] | None) -> Any:
     if function is None:
-        return _Recording(on)
+        return Recording(on)
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _Recording(on):
+        with Recording(on):
             return function(*args, **kwargs)
 
     return wrapped
 
 
-class set_grad_enabled(_Recording):  # noqa: N801 - PyTorch's name, used like a function there
+class set_grad_enabled(Recording):  # noqa: N801 - PyTorch's name, used like a function there
     """Set the tape on or off at once; used as a context manager, the former state returns on leaving."""
 
     def __init__(self, mode: bool) -> None:
@@ -223,139 +411,157 @@ def apply(name: str, *inputs: Any, **attributes: Any) -> Any:
     """Run an operation of the table on arrays and Tensors.
 
     Arrays in → arrays out. If any input is a Tensor, results are Tensors, and when the tape is on and an
-    input requires gradients, the step is recorded.
+    input requires gradients, the step is recorded. NumPy's floating-point warnings are off inside: infinity
+    and NaN are answers.
 
     Args:
         name: the operation.
-        inputs: NumPy arrays, Tensors, or None for an optional input left out.
+        inputs: NumPy arrays, Tensors, numbers, or None for an optional input left out.
         attributes: everything that is not differentiable.
     """
-    from tilewright.autograd.tensor import Tensor
-
     found = RULES[name]
-    tensors = tuple(x if isinstance(x, Tensor) else None for x in inputs)
-    arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-    if not any(x is not None for x in tensors):
-        return found.forward(_Discard((), attributes), *arrays, **attributes)
-    record = (
-        _mode.recording
-        and found.backward is not None
-        and any(x is not None and x.requires_grad for x in tensors)
-    )
-    if not record:
-        result = found.forward(_Discard((), attributes), *arrays, **attributes)
+    arrays = []
+    any_tensor = requires = False
+    for x in inputs:
+        if isinstance(x, Taped):
+            any_tensor = True
+            if x._base is not None and x._seen != x._version[0]:
+                x._refresh()
+            if x._requires:
+                requires = True
+            arrays.append(x._data)
+        else:
+            arrays.append(x)
+    if not (requires and _mode.recording and found.backward is not None):
+        with np.errstate(all="ignore"):
+            result = found.forward(_Discard(inputs, attributes), *arrays, **attributes)
         if isinstance(result, tuple):
-            return tuple(Tensor._made(out, None, 0) for out in result)
-        return Tensor._made(result, None, 0)
-    context = Context(tensors, attributes)
-    result = found.forward(context, *arrays, **attributes)
-    outputs = result if isinstance(result, tuple) else (result,)
-    context.outputs = outputs
-    node = Node(found, context, outputs)
+            return tuple(made(out) for out in result) if any_tensor else result
+        if type(result) is not np.ndarray:
+            # NumPy gives numbers where a definition gives arrays of rank 0.
+            result = np.asarray(result)
+        if not any_tensor:
+            return result
+        tensor = made(result)
+        if found.view:
+            _look(found, inputs[0], tensor, attributes)
+        return tensor
+    context, edges = _open(found, inputs, attributes)
+    with np.errstate(all="ignore"):
+        result = found.forward(context, *arrays, **attributes)
+    if isinstance(result, tuple):
+        return tuple(_close(found, context, edges, result))
+    if type(result) is not np.ndarray:
+        result = np.asarray(result)
+    tensor = _close(found, context, edges, (result,))[0]
+    if found.view:
+        _look(found, inputs[0], tensor, attributes)
+        context.output_versions = ((tensor._version, tensor._version[0]),)
+    return tensor
+
+
+if TYPE_CHECKING:
+
+    def run(name: str, first: X, /, *others: Any, **attributes: Any) -> X:
+        """:func:`apply` for an operation with one output, of the kind of its first input."""
+
+else:
+    run = apply
+
+
+def record(name: str, inputs: tuple[Any, ...], output: Array, **attributes: Any) -> Tensor:
+    """Write down a step whose ``output`` has been computed already (by a write in place)."""
+    found = RULES[name]
+    context, edges = _open(found, inputs, attributes)
+    return _close(found, context, edges, (output,))[0]
+
+
+def _open(found: Rule, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> tuple[Context, tuple[Any, ...]]:
+    """The context of a step that gradients will follow, and where its inputs came from."""
+    context = Context(attributes)
+    needs = context.needs = tuple([isinstance(x, Taped) and x._requires for x in inputs])
+    keeps = found.keeps
+    if callable(keeps):
+        keeps = keeps(needs)
+    edges: list[Any] = []
+    kept: list[Tensor | None] = []
+    others: list[Any] = []
+    shapes: list[tuple[int, ...] | None] = []
+    versions: list[int] = []
+    for number, x in enumerate(inputs):
+        if not isinstance(x, Taped):
+            edges.append(None)
+            kept.append(None)
+            others.append(x)
+            shapes.append(None)
+            versions.append(0)
+            continue
+        node = x._node
+        if not x._requires:
+            edges.append(None)
+        else:
+            edges.append(x if node is None else (node, x._index))
+        if keeps is None or number in keeps:
+            # A later write in place gives the caller's object another history, so the tape keeps its own.
+            kept.append(x if node is None else alias(x))  # type: ignore[arg-type]
+        else:
+            kept.append(None)
+        others.append(None)
+        shapes.append(x._data.shape)
+        versions.append(x._version[0])
+    context.inputs = tuple(kept)
+    context.others = tuple(others)
+    context.shapes = tuple(shapes)
+    context.versions = tuple(versions)
+    return context, tuple(edges)
+
+
+def _close(found: Rule, context: Context, edges: tuple[Any, ...], outputs: tuple[Array, ...]) -> list[Tensor]:
+    node = Node(found, context, edges, outputs)
     context.node = node
-    made = tuple(
-        # Integer outputs (indices) carry no gradient.
-        Tensor._made(out, node if out.dtype.kind in "fc" else None, index)
-        for index, out in enumerate(outputs)
-    )
-    return made if isinstance(result, tuple) else made[0]
+    # Integer outputs (indices) carry no gradient.
+    tensors = [made(out, node if out.dtype.kind == "f" else None, i) for i, out in enumerate(outputs)]
+    if found.keeps_output:
+        context.outputs = outputs
+        context.output_versions = tuple([(tensor._version, 0) for tensor in tensors])
+    return tensors
+
+
+def _look(found: Rule, source: Any, result: Tensor, attributes: dict[str, Any]) -> None:
+    """Make ``result`` a view of ``source``, if it shares its memory."""
+    if isinstance(source, Taped) and np.may_share_memory(source._data, result._data):
+        result._version = source._version
+        result._base = source._base or source  # type: ignore[assignment]
+        result._chain = (*source._chain, (found.name, attributes))
+        result._seen = source._version[0]
+
+
+def replay(source: X, chain: Chain) -> X:
+    """The steps of ``chain`` on another tensor or array of the same shape."""
+    for name, attributes in chain:
+        source = run(name, source, **attributes)
+    return source
 
 
 def order(roots: Sequence[Node]) -> list[Node]:
     """The nodes that lead to ``roots``, each after every node that uses it (roots first)."""
     ordered: list[Node] = []
-    state: dict[int, bool] = {}
+    seen: set[int] = set()
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
         node, done = stack.pop()
         if done:
             ordered.append(node)
             continue
-        if id(node) in state:
+        if id(node) in seen:
             continue
-        state[id(node)] = True
+        seen.add(id(node))
         stack.append((node, True))
-        if node.context is not None:
-            for found in reversed(node.context.inputs):
-                if found is not None and found._node is not None and id(found._node) not in state:
-                    stack.append((found._node, False))
+        for edge in reversed(node.edges):
+            if type(edge) is tuple and id(edge[0]) not in seen:
+                stack.append((edge[0], False))
     ordered.reverse()
     return ordered
-
-
-def run_backward(
-    outputs: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    *,
-    create_graph: bool,
-    keep: bool,
-    wanted: Sequence[Tensor] | None,
-) -> list[Tensor | None]:
-    """Carry gradients from outputs to leaves, or to the ``wanted`` tensors.
-
-    With ``wanted`` None the gradients are added to the leaves' ``grad`` and the result is empty; otherwise
-    the result holds the gradient of each wanted tensor (None where nothing leads there).
-    """
-    received: dict[tuple[int, int], Tensor] = {}
-    wanted_nodes = {}
-    wanted_leaves: dict[int, Tensor | None] = {}
-    if wanted is not None:
-        for x in wanted:
-            if x._node is not None:
-                wanted_nodes[(id(x._node), x._index)] = None
-            else:
-                wanted_leaves[id(x)] = None
-    found_at_nodes: dict[tuple[int, int], Tensor] = {}
-
-    def give(target: Tensor, gradient: Tensor) -> None:
-        if target._node is not None:
-            key = (id(target._node), target._index)
-            received[key] = received[key] + gradient if key in received else gradient
-        elif target.requires_grad:
-            if wanted is None:
-                _accumulate(target, gradient, create_graph)
-            elif id(target) in wanted_leaves:
-                before = wanted_leaves[id(target)]
-                wanted_leaves[id(target)] = gradient if before is None else before + gradient
-
-    with _Recording(create_graph):
-        for out, gradient in zip(outputs, gradients, strict=True):
-            give(out, gradient)
-        for node in order([out._node for out in outputs if out._node is not None]):
-            incoming = [received.pop((id(node), i), None) for i in range(len(node.output_shapes))]
-            for i, gradient in enumerate(incoming):
-                key = (id(node), i)
-                if key in wanted_nodes and gradient is not None:
-                    found_at_nodes[key] = gradient
-            if all(gradient is None for gradient in incoming):
-                continue
-            context = node.live_context()
-            assert node.rule.backward is not None
-            result = node.rule.backward(context, *incoming)
-            results = result if isinstance(result, tuple) else (result,)
-            for target, need, gradient in zip(context.inputs, context.needs, results, strict=True):
-                if target is not None and need and gradient is not None:
-                    give(target, gradient)
-            if not keep:
-                node.context = None
-    if wanted is None:
-        return []
-    return [
-        found_at_nodes.get((id(x._node), x._index)) if x._node is not None else wanted_leaves[id(x)]
-        for x in wanted
-    ]
-
-
-def _accumulate(leaf: Tensor, gradient: Tensor, create_graph: bool) -> None:
-    from tilewright.autograd.tensor import Tensor
-
-    if leaf.grad is None:
-        # A gradient is owned by its leaf: never a view of another array, nor the caller's.
-        leaf.grad = gradient if create_graph else Tensor._made(np.array(gradient._data), None, 0)
-    elif create_graph:
-        leaf.grad = leaf.grad + gradient
-    else:
-        np.add(leaf.grad._data, gradient._data, out=leaf.grad._data)
 
 
 def each_step(root: Node | None) -> Iterator[str]:

@@ -327,6 +327,8 @@ class _Fields:
         """Exactly one integer."""
         if key not in self._values:
             return default
+        if "," in self._values[key]:
+            raise self.wrong(key, "needs one integer of at most nine digits")
         number = self._integer(key, self._values[key], least)
         if most is not None and number > most:
             raise self.wrong(key, f"needs an integer from {least} to {most}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+
+# Axes add margins to the distance of the largest value from the smallest, and that must not overflow.
+LARGEST_PLOTTED = 1e300
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -68,6 +72,19 @@ def finite(function: str, name: str, array: Floats) -> Floats:
         raise ArgumentError(
             f"{function} needs every value of {name} to be finite.",
             f"{int(wrong.sum())} of {array.size} values not finite, the first at index {first}",
+        )
+    return array
+
+
+def plottable(function: str, name: str, array: Floats) -> Floats:
+    """``array``, refused when an axis that holds it would have a length that is no float64.
+
+    Raises:
+        ArgumentError: when a finite value lies beyond 1e300.
+    """
+    if reach(array) > LARGEST_PLOTTED:
+        raise ArgumentError(
+            f"{function} plots values of {name} up to 1e300.", f"a value of magnitude {reach(array):.3g}"
         )
     return array
 
@@ -133,12 +150,38 @@ def has_marked(*arrays: Floats) -> bool:
     return any(not np.isfinite(array).all() for array in arrays)
 
 
-def short(value: float) -> str:
-    """A number for a label: three significant figures, whole numbers from 1,000 on, a proper minus sign."""
+def short(value: float, digits: int = 3) -> str:
+    """A number for a label: ``digits`` significant figures, but whole numbers in full; a proper minus sign.
+
+    >>> short(0.012345), short(-12345.6), short(1.5e-7)
+    ('0.0123', '−12,346', '1.5e−7')
+    """
     if not np.isfinite(value):
         return "not finite"
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        text = f"{value:.1e}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    power = int(exponent)
+    # A thousandth to a million is read without counting zeros.
+    if value == 0 or -3 <= power < 6:
+        text = f"{value:,.{max(0, digits - 1 - power)}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
     else:
-        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        text = f"{mantissa}e{power}"
     return text.replace("-", "−")
+
+
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """A label for each of the evenly spaced ``values``, with the figures it takes to tell them apart rightly.
+
+    >>> tick_labels([99.95, 100.0, 100.05])
+    ['99.95', '100', '100.05']
+    """
+    if len(values) < 2:
+        return [short(value) for value in values]
+    # Evenly spaced ticks on a linear axis; on a logarithmic one the closest two decide.
+    spacing = min(abs(b - a) for a, b in itertools.pairwise(sorted(values)))
+    digits = 3
+    # A rounding of a thousandth of the spacing can't be seen; float64 has no more than 16 figures to show.
+    while digits < 16 and any(abs(float(f"{v:.{digits - 1}e}") - v) > spacing / 1000 for v in values):
+        digits += 1
+    return [short(value, digits) for value in values]

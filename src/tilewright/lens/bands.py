@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.lens import style
-from tilewright.lens.arrays import Floats, has_marked, numbers, reach, short, span
+from tilewright.lens.arrays import Floats, has_marked, numbers, plottable, reach, short, span
 from tilewright.lens.compare import looks, plot, same_length
 from tilewright.lens.page import MARGIN, Page, legend_rows, natural_picture, signed_picture
 
@@ -65,8 +65,9 @@ def draw_panels(
     Raises:
         ShapeError: when an array is empty, of another rank, or the curves of a panel differ in length.
         DtypeError: when an array is not made of real numbers.
-        ArgumentError: when there are no panels or over 100, a panel is no pair, the flags are not one per
-            panel, ``columns`` is below 1, or no picture can be saved at ``path``.
+        ArgumentError: when there are no panels or over 100, a value of a curve lies beyond 1e300, a panel is
+            no pair, the flags are not one per panel, ``columns`` is below 1, or no picture can be saved at
+            ``path``.
 
     >>> import numpy as np
     >>> step = np.repeat([0.0, 1.0], 8)
@@ -138,7 +139,9 @@ def _panel(place: int, panel: Any, signed: bool) -> _Panel:
             )
         return _Panel(title, None, same_length("draw_panels", "curve", content), signed)
     array = numbers("draw_panels", f"panel {title!r}", content, _AXES)
-    return _Panel(title, array, {}, signed) if array.ndim == 2 else _Panel(title, None, {"": array}, signed)
+    if array.ndim == 2:
+        return _Panel(title, array, {}, signed)
+    return _Panel(title, None, {"": plottable("draw_panels", f"panel {title!r}", array)}, signed)
 
 
 def _picture_height(picture: Floats | None) -> float:
@@ -185,6 +188,7 @@ def _draw(
         style.dress(axes)
         length = len(next(iter(part.lines.values())))
         plot(axes, np.arange(length, dtype=np.float64), part.lines)
+        page.make_room(axes)
         return
     _draw_picture(page, part, part.picture, size, left, down, limits)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.lens import style
-from tilewright.lens.arrays import Floats, finite, numbers, short
+from tilewright.lens.arrays import Floats, finite, numbers, plottable
 from tilewright.lens.page import MARGIN, Page, legend_rows
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def draw_series(
     Raises:
         ShapeError: when an array is not of rank 1, is empty, or is not as long as ``x``.
         DtypeError: when an array is not made of real numbers.
-        ArgumentError: when there are no series or over 100, a value of ``x`` is not finite, or no picture can
-            be saved at ``path``.
+        ArgumentError: when there are no series or over 100, a value of ``x`` is not finite, a value lies
+            beyond 1e300, or no picture can be saved at ``path``.
 
     >>> draw_series([0, 1, 2], {"squares": [0, 1, 4]}, "squares.png", "n", "n²", "Squares")  # doctest: +SKIP
     PosixPath('squares.png')
@@ -57,7 +57,9 @@ def draw_series(
     style.ready(path)
     if len(series) == 0:
         raise ArgumentError("draw_series needs at least one series.", describe(series=dict(series)))
-    across = finite("draw_series", "x", numbers("draw_series", "x", x, {1: "(n,)"}))
+    across = plottable(
+        "draw_series", "x", finite("draw_series", "x", numbers("draw_series", "x", x, {1: "(n,)"}))
+    )
     lines = same_length("draw_series", "series", series)
     for name, values in lines.items():
         if len(values) != len(across):
@@ -73,6 +75,7 @@ def draw_series(
     axes = page.axes(left, foot + 0.02, right - left, page.height - foot - 0.65)
     style.dress(axes, xlabel, ylabel)
     plot(axes, across, lines)
+    page.make_room(axes)
     return page.save(path)
 
 
@@ -82,7 +85,7 @@ def same_length(function: str, what: str, series: Mapping[str, npt.ArrayLike]) -
     Raises:
         ShapeError: when one is not of rank 1, is empty, or is not as long as the first.
         DtypeError: when one is not made of real numbers.
-        ArgumentError: when there are more than 100.
+        ArgumentError: when there are more than 100, or a value lies beyond 1e300.
     """
     if len(series) > MOST_SERIES:
         raise ArgumentError(
@@ -91,7 +94,7 @@ def same_length(function: str, what: str, series: Mapping[str, npt.ArrayLike]) -
     lines: dict[str, Floats] = {}
     for name, values in series.items():
         called = f"{what} {str(name)!r}"
-        line = numbers(function, called, values, {1: "(n,)"})
+        line = plottable(function, called, numbers(function, called, values, {1: "(n,)"}))
         first = next(iter(lines.values()), line)
         if len(line) != len(first):
             raise ShapeError(
@@ -118,9 +121,7 @@ def looks(lines: Mapping[str, Floats]) -> list[dict[str, Any]]:
 
 def plot(axes: Axes, x: Floats, lines: Mapping[str, Floats]) -> None:
     """Draw the curves into dressed axes; values that are not finite leave gaps."""
-    from matplotlib.ticker import FuncFormatter
-
     for values, look in zip(lines.values(), looks(lines), strict=True):
         axes.plot(x, np.where(np.isfinite(values), values, np.nan), **look)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    style.number_axis(axes.xaxis, whole=bool((x == np.rint(x)).all()) and x.max() - x.min() >= 2)
+    style.number_axis(axes.yaxis)

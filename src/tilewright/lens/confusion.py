@@ -51,7 +51,7 @@ def draw_confusion(matrix: npt.ArrayLike, classes: Sequence[str], path: str | os
     total, right = int(counts.sum()), int(np.trace(counts))
     table = _Table(counts, names)
     subtitle = f"{right:,} of {total:,} right; a cell's shade is its share of the row"
-    page = Page(table.width, table.height, f"Accuracy {100 * right / total:.2f} %", subtitle)
+    page = Page(table.width, table.height, f"Accuracy {_accuracy(right, total)}", subtitle)
     table.draw(page)
     return page.save(path)
 
@@ -209,6 +209,12 @@ class _Table:
 def _shades(signed: Floats) -> Floats:
     """Shares from -1 (all right) to 1 (all wrong) as colours; the root keeps a few per cent visible."""
     return signed_picture(np.sign(signed) * np.sqrt(np.abs(signed)) * _DEEPEST, 1.0)
+
+
+def _accuracy(right: int, total: int) -> str:
+    """Per cent with two decimals, but never 100 where there is a mistake."""
+    words = f"{100 * right / total:.2f} %"
+    return "over 99.99 %" if right < total and words == "100.00 %" else words
 
 
 def _percent(share: float) -> str:

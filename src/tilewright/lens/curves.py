@@ -11,7 +11,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.lens import style
-from tilewright.lens.arrays import Floats, short
+from tilewright.lens.arrays import LARGEST_PLOTTED, Floats, short
 from tilewright.lens.page import MARGIN, Page, legend_rows
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def draw_curves(
         raise ArgumentError(
             "draw_curves needs at least one finite train_loss or val_loss.", describe(rows=len(rows))
         )
-    left, gap = 0.75, 0.85
+    left, gap = 0.8, 0.9
     # A single panel is wider: alone it would look lost.
     wide = _PANEL_WIDTH if len(measures) == 2 else 1.5 * _PANEL_WIDTH
     width = left + len(measures) * wide + (len(measures) - 1) * gap + MARGIN
@@ -115,7 +115,7 @@ def _value(row: Mapping[str, Any], place: int, name: str) -> float:
             "draw_curves needs numbers in its rows.", f"row {place}: {describe(**{name: given})}"
         ) from error
     # Measured and not a number: kept apart from "not measured", so that a run that diverged shows it.
-    return float("inf") if np.isnan(value) else value
+    return value if abs(value) <= LARGEST_PLOTTED else float("inf")
 
 
 def _measured(columns: dict[str, Floats], measure: _Measure) -> bool:
@@ -145,7 +145,8 @@ def _panel(
     entries = _training_line(axes, steps, training)
     entries += _validation_line(axes, steps, validation, measure)
     _scales(axes, measure, values, logarithmic)
-    _epochs(axes, width, steps, columns["epoch"])
+    page.make_room(axes)
+    _epochs(axes, float(axes.get_position().width) * page.width, steps, columns["epoch"])
     broken = steps[np.isinf(training) | np.isinf(validation)]
     if broken.size:
         look: dict[str, Any] = {
@@ -263,7 +264,7 @@ def _scales(axes: Axes, measure: _Measure, values: Floats, logarithmic: bool) ->
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _step(value)))
     if not measure.smaller_is_better:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{short(100 * value, 5)} %"))
         low, high = axes.get_ylim()
         axes.set_ylim(low, min(high, 1.0 + 0.02 * (1.0 - low)) if high > 1.0 else high)
     elif logarithmic:
@@ -271,6 +272,6 @@ def _scales(axes: Axes, measure: _Measure, values: Floats, logarithmic: bool) ->
         decades = np.log10(values.max() / values.min())
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,)))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        style.number_axis(axes.yaxis)
     else:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        style.number_axis(axes.yaxis)

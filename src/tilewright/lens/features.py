@@ -74,7 +74,7 @@ def draw_features(
         top = 0.1 + place * step
         shown = min(len(layer), MOST_MAPS)
         page.write(left, top + 0.18, style.fit(name, style.TEXT_SIZE, label - 0.1, bold=True), bold=True)
-        count = f"{shown} of {len(layer)} shown" if shown < len(layer) else _shown_all(shown)
+        count = f"{shown} of {len(layer):,} shown" if shown < len(layer) else _shown_all(shown)
         for line, words in enumerate((_shape(layer), f"{count}, {_range(layer)}")):
             page.write(left, top + 0.36 + 0.16 * line, words, size=style.SMALL_SIZE, colour=style.MUTED)
         limit = reach(layer)

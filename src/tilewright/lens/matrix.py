@@ -149,7 +149,8 @@ def draw_matrix(
         )
     rows, columns = cells.shape
     filled = int(np.count_nonzero(cells))
-    subtitle = f"{rows:,} outputs × {columns:,} inputs; {filled:,} of {cells.size:,} entries are not zero"
+    size = f"{_counted(rows, 'output')} × {_counted(columns, 'input')}"
+    subtitle = f"{size}; {filled:,} of {cells.size:,} entries are not zero"
     thinned = _thinned(cells)
     if thinned.shape != cells.shape:
         subtitle += "; thinned for drawing, the largest value of a cell is shown"
@@ -175,6 +176,10 @@ def draw_matrix(
     page.write(MARGIN + 0.08, top + high / 2, "output", colour=style.MUTED, across="center", turn=90)
     page.scale_bar(left + 0.15, top + high + 0.2, 1.6, limit)
     return page.save(path)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def _thinned(cells: Floats) -> Floats:

@@ -137,6 +137,16 @@ class Page:
             (left / self.width, (self.height - top - height) / full, width / self.width, height / full)
         )
 
+    def make_room(self, axes: Axes) -> None:
+        """Move the left side of ``axes`` inwards where the labels of its ticks are wider than usual."""
+        locations = axes.yaxis.get_majorticklocs()
+        low, high = sorted(axes.get_ylim())
+        words = axes.yaxis.get_major_formatter().format_ticks([v for v in locations if low <= v <= high])
+        widest = max((style.text_width(word, style.TICK_SIZE) for word in words), default=0.0)
+        excess = max(0.0, widest - style.TICK_ROOM) / self.width
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((left + excess, bottom, width - excess, height))
+
     def scale_bar(self, left: float, top: float, width: float, limit: float) -> None:
         """A bar that explains the signed colours: from ``-limit`` to ``limit``, white at zero."""
         shades = signed_picture(np.linspace(-1.0, 1.0, 255)[None, :], 1.0)
@@ -177,11 +187,19 @@ def legend_rows(names: Sequence[str], width: float) -> int:
 def _flow(names: Sequence[str], width: float) -> list[tuple[str, float, int]]:
     """Each name, shortened to fit, with its distance from the left and its row."""
     fitted = [style.fit(name, style.TEXT_SIZE, width - _STROKE - 0.1) for name in names]
-    wide = [_STROKE + 0.08 + style.text_width(name, style.TEXT_SIZE) for name in fitted]
     gap = 0.22
-    if sum(wide) + gap * (len(wide) - 1) <= width:
-        return [(name, sum(wide[:place]) + gap * place, 0) for place, name in enumerate(fitted)]
-    # Several rows are set in columns, as a table.
+    places: list[tuple[str, float, int]] = []
+    at, row = 0.0, 0
+    for name in fitted:
+        room = _STROKE + 0.08 + style.text_width(name, style.TEXT_SIZE)
+        if at > 0 and at + room > width:
+            at, row = 0.0, row + 1
+        places.append((name, at, row))
+        at += room + gap
+    if row < 2:
+        return places
+    wide = [_STROKE + 0.08 + style.text_width(name, style.TEXT_SIZE) for name in fitted]
+    # Three rows and more are set in columns, as a table.
     column = max(wide) + gap
     across = max(1, int((width + gap) // column))
     return [(name, column * (place % across), place // across) for place, name in enumerate(fitted)]

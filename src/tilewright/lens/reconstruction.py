@@ -94,7 +94,7 @@ def _page(rows: list[tuple[str, Floats]], ratio: float) -> Page:
         subtitle += f"; {style.MARKED_NOTE}"
     width = max(2 * MARGIN + label + shown * (tile + gap) - gap, 6.0)
     height = 0.05 + (len(rows) + 1) * (tile + gap) + 0.25
-    page = Page(width, height, f"Reconstruction at a compression of {ratio:,.4g} to 1", subtitle)
+    page = Page(width, height, f"Reconstruction at a compression of {short(ratio, 4)} to 1", subtitle)
     limits = span(given)
     top = 0.05
     for place, (name, array) in enumerate(rows):

@@ -11,14 +11,17 @@ import io
 import os
 import secrets
 import threading
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright.errors import ArgumentError, describe, need_extra
+from tilewright.lens.arrays import short, tick_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
@@ -44,6 +47,8 @@ FONT = "DejaVu Sans"  # the sans serif that Matplotlib itself carries: the same 
 TITLE_SIZE = 13.0
 TEXT_SIZE = 9.0
 SMALL_SIZE = 7.5
+TICK_SIZE = 8.0
+TICK_ROOM = 0.42  # inches beside a plot for the labels of its ticks: six figures and a sign
 # Pixels per inch: sharp on a high-density screen, and a ten-inch picture stays near 1,400 pixels wide.
 DPI = 144
 
@@ -121,13 +126,29 @@ def dress(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
         direction="out",
         color=FRAME,
         labelcolor=MUTED,
-        labelsize=8,
+        labelsize=TICK_SIZE,
         labelfontfamily=FONT,
         length=3,
     )
     axes.tick_params(which="minor", length=0)
     for axis, label in ((axes.xaxis, xlabel), (axes.yaxis, ylabel)):
         axis.set_label_text(clean(label), color=MUTED, fontsize=TEXT_SIZE, fontfamily=FONT, parse_math=False)
+
+
+def number_axis(axis: Axis, whole: bool = False) -> None:
+    """Label ticks with plain numbers, in as many figures as tell them apart; ``whole``: at integers alone."""
+    from matplotlib.ticker import Formatter, MaxNLocator
+
+    class Numbers(Formatter):
+        def __call__(self, value: float, pos: int | None = None) -> str:
+            return short(value)
+
+        def format_ticks(self, values: Sequence[float]) -> list[str]:
+            return tick_labels(values)
+
+    axis.set_major_formatter(Numbers())
+    if whole:
+        axis.set_major_locator(MaxNLocator(7, integer=True))
 
 
 def clean(text: str) -> str:

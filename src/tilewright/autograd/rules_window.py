@@ -1,0 +1,127 @@
+"""Rules of the operations that slide windows: convolution, transposed convolution, pooling.
+
+Convolution, its data gradient and its weight gradient are each linear in both operands, and the gradient of
+any of the three is made of the other two; so differentiating again needs nothing new.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tilewright.autograd.tape import Array, Context, apply, rule
+from tilewright.geometry import ConvDims, PoolDims
+from tilewright.op import conv as conv_op
+from tilewright.op import pool as pool_op
+
+if TYPE_CHECKING:
+    from tilewright.autograd.tensor import Tensor
+
+Gradients = tuple["Tensor | None", ...]
+
+
+def _conv(context: Context, x: Array, w: Array, bias: Array | None, *, dims: ConvDims, op: str) -> Array:
+    return conv_op.conv_forward(dims, x, w, bias, op=op)
+
+
+def _conv_backward(context: Context, gradient: Tensor) -> Gradients:
+    dims, op = context.attributes["dims"], context.attributes["op"]
+    needs = context.needs
+    return (
+        apply("conv_data_gradient", gradient, context.input(1), None, dims=dims, op=op) if needs[0] else None,
+        apply("conv_weight_gradient", context.input(0), gradient, dims=dims, op=op) if needs[1] else None,
+        _bias_gradient(gradient) if needs[2] else None,
+    )
+
+
+def _data_gradient(
+    context: Context, gy: Array, w: Array, bias: Array | None, *, dims: ConvDims, op: str
+) -> Array:
+    return conv_op.conv_data_gradient(dims, gy, w, bias, op=op)
+
+
+def _data_gradient_backward(context: Context, gradient: Tensor) -> Gradients:
+    dims, op = context.attributes["dims"], context.attributes["op"]
+    needs = context.needs
+    return (
+        apply("conv", gradient, context.input(1), None, dims=dims, op=op) if needs[0] else None,
+        apply("conv_weight_gradient", gradient, context.input(0), dims=dims, op=op) if needs[1] else None,
+        _bias_gradient(gradient) if needs[2] else None,
+    )
+
+
+def _weight_gradient(context: Context, x: Array, gy: Array, *, dims: ConvDims, op: str) -> Array:
+    return conv_op.conv_weight_gradient(dims, x, gy, op=op)
+
+
+def _weight_gradient_backward(context: Context, gradient: Tensor) -> Gradients:
+    dims, op = context.attributes["dims"], context.attributes["op"]
+    needs = context.needs
+    return (
+        apply("conv_data_gradient", context.input(1), gradient, None, dims=dims, op=op) if needs[0] else None,
+        apply("conv", context.input(0), gradient, None, dims=dims, op=op) if needs[1] else None,
+    )
+
+
+def _bias_gradient(gradient: Tensor) -> Tensor:
+    return gradient.sum(dim=(0, *range(2, gradient.ndim)))
+
+
+def _max_pool(context: Context, x: Array, *, dims: PoolDims, indices: bool, op: str) -> Any:
+    y, found = pool_op.max_pool(dims, x, indices=indices, op=op)
+    context.save(indices=found)
+    return y if found is None else (y, found)
+
+
+def _max_pool_backward(context: Context, gradient: Tensor, *unused: Any) -> Gradients:
+    return (
+        apply(
+            "max_pool_gradient",
+            gradient,
+            dims=context.attributes["dims"],
+            indices=context.saved["indices"],
+            op=context.attributes["op"],
+        ),
+    )
+
+
+def _max_pool_gradient(context: Context, gy: Array, *, dims: PoolDims, indices: Array, op: str) -> Array:
+    return pool_op.max_pool_gradient(dims, gy, indices, op=op)
+
+
+def _max_pool_gradient_backward(context: Context, gradient: Tensor) -> Gradients:
+    attributes = context.attributes
+    return (apply("take_by_index", gradient, **attributes),)
+
+
+def _take_by_index(context: Context, x: Array, *, dims: PoolDims, indices: Array, op: str) -> Array:
+    return pool_op.take_by_index(dims, x, indices)
+
+
+def _take_by_index_backward(context: Context, gradient: Tensor) -> Gradients:
+    return (apply("max_pool_gradient", gradient, **context.attributes),)
+
+
+def _avg_pool(context: Context, x: Array, **attributes: Any) -> Array:
+    return pool_op.avg_pool(attributes.pop("dims"), x, **attributes)
+
+
+def _avg_pool_backward(context: Context, gradient: Tensor) -> Gradients:
+    return (apply("avg_pool_gradient", gradient, **context.attributes),)
+
+
+def _avg_pool_gradient(context: Context, gy: Array, **attributes: Any) -> Array:
+    return pool_op.avg_pool_gradient(attributes.pop("dims"), gy, **attributes)
+
+
+def _avg_pool_gradient_backward(context: Context, gradient: Tensor) -> Gradients:
+    return (apply("avg_pool", gradient, **context.attributes),)
+
+
+rule("conv", _conv, _conv_backward)
+rule("conv_data_gradient", _data_gradient, _data_gradient_backward)
+rule("conv_weight_gradient", _weight_gradient, _weight_gradient_backward)
+rule("max_pool", _max_pool, _max_pool_backward)
+rule("max_pool_gradient", _max_pool_gradient, _max_pool_gradient_backward)
+rule("take_by_index", _take_by_index, _take_by_index_backward)
+rule("avg_pool", _avg_pool, _avg_pool_backward)
+rule("avg_pool_gradient", _avg_pool_gradient, _avg_pool_gradient_backward)

@@ -1,0 +1,121 @@
+"""Pooling by taps: one comparison or addition per tap over the positions where it meets the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.geometry import PoolDims
+from tilewright.kernel.overlap import Meeting, tiles
+from tilewright.plan import SCRATCH_BYTES, Plan
+
+Array = npt.NDArray[Any]
+
+
+def max_pool(plan: Plan, x: Array, y: Array, indices: Array | None) -> None:
+    """Writes the largest sample of each window into ``y``, its flat position into ``indices`` if given.
+
+    NaN wins over every number; among equals the first in row order is taken.
+    """
+    dims = _pool(plan)
+    for tile in tiles(dims, plan.tile):
+        if indices is not None:
+            positions = [(meeting, _flat_positions(dims, meeting)) for meeting in tile.meetings]
+        for n, channels in _planes(plan):
+            best = np.empty((channels.stop - channels.start, *tile.shape), dtype=x.dtype)
+            best[...] = _least(x.dtype)
+            if indices is None:
+                for meeting in tile.meetings:
+                    seen = x[(n, channels, *meeting.inputs)]
+                    place = best[(slice(None), *meeting.outputs)]
+                    np.maximum(place, seen, out=place)
+            else:
+                taken = np.zeros(best.shape, dtype=np.int64)
+                fresh = np.ones(tile.shape, dtype=bool)
+                for meeting, position in positions:
+                    _take_larger(meeting, position, x[(n, channels, *meeting.inputs)], best, taken, fresh)
+                indices[(n, channels, *tile.outputs)] = taken
+            y[(n, channels, *tile.outputs)] = best
+
+
+def _take_larger(
+    meeting: Meeting, position: Array, seen: Array, best: Array, taken: Array, fresh: Array
+) -> None:
+    """One tap's samples replace the best so far where they are larger, NaN, or the first of their window."""
+    box = (slice(None), *meeting.outputs)
+    place = best[box]
+    better = seen > place
+    if seen.dtype.kind == "f":
+        better |= np.isnan(seen) & ~np.isnan(place)
+    # A window's first sample is always taken, so that a window of −∞ still points at one of its own.
+    better |= fresh[meeting.outputs]
+    fresh[meeting.outputs] = False
+    np.copyto(place, seen, where=better)
+    np.copyto(taken[box], position, where=better)
+
+
+def max_pool_gradient(plan: Plan, gy: Array, indices: Array, gx: Array) -> None:
+    """Adds each output's gradient to the sample it was taken from, in row order; ``gx`` starts at zero."""
+    dims = _pool(plan)
+    pixels = math.prod(dims.spatial)
+    for n in range(dims.batch):
+        for c in range(dims.channels):
+            plane = np.zeros(pixels, dtype=gy.dtype)
+            np.add.at(plane, indices[n, c].reshape(-1), gy[n, c].reshape(-1))
+            gx[n, c] = plane.reshape(dims.spatial)
+
+
+def avg_pool(plan: Plan, x: Array, y: Array, divisors: Array) -> None:
+    """Writes each window's sum over its divisor into ``y``."""
+    dims = _pool(plan)
+    for tile in tiles(dims, plan.tile):
+        for n, channels in _planes(plan):
+            total = np.zeros((channels.stop - channels.start, *tile.shape), dtype=x.dtype)
+            for meeting in tile.meetings:
+                total[(slice(None), *meeting.outputs)] += x[(n, channels, *meeting.inputs)]
+            y[(n, channels, *tile.outputs)] = total / divisors[tile.outputs]
+
+
+def avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Array) -> None:
+    """Writes the gradient of the input: each output's share goes to every sample of its window."""
+    dims = _pool(plan)
+    gx[...] = 0
+    for tile in tiles(dims, plan.tile):
+        for n, channels in _planes(plan):
+            share = gy[(n, channels, *tile.outputs)] / divisors[tile.outputs]
+            for meeting in tile.meetings:
+                gx[(n, channels, *meeting.inputs)] += share[(slice(None), *meeting.outputs)]
+
+
+def _pool(plan: Plan) -> PoolDims:
+    assert isinstance(plan.dims, PoolDims)
+    return plan.dims
+
+
+def _planes(plan: Plan) -> Iterator[tuple[int, slice]]:
+    """Each sample with runs of its channels that fit the scratch beside a tile."""
+    dims = _pool(plan)
+    per_channel = max(math.prod(plan.tile) * (3 * np.dtype(plan.dtype).itemsize + 10), 1)
+    step = max(SCRATCH_BYTES // per_channel, 1)
+    for n in range(dims.batch):
+        for first in range(0, dims.channels, step):
+            yield n, slice(first, min(first + step, dims.channels))
+
+
+def _flat_positions(dims: PoolDims, meeting: Meeting) -> Array:
+    """The flat position in the unpadded plane of each sample a tap meets."""
+    flat = np.zeros((1,) * dims.rank, dtype=np.int64)
+    for axis, part in enumerate(meeting.inputs):
+        shape = [1] * dims.rank
+        places = np.arange(part.start, part.stop, part.step, dtype=np.int64)
+        shape[axis] = places.size
+        flat = flat * dims.spatial[axis] + places.reshape(shape)
+    return flat
+
+
+def _least(dtype: np.dtype[Any]) -> Any:
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min

@@ -1,0 +1,452 @@
+"""The base of every layer and model: it finds its parameters, buffers and children by itself.
+
+Names and behaviour are PyTorch's ``torch.nn.Module``, so that state dicts and ``repr`` agree with it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
+
+from tilewright.autograd.tensor import Tensor
+from tilewright.errors import ArgumentError, DtypeError, StateError, TilewrightError, describe
+from tilewright.nn.convert import convert_members, read_to_arguments
+from tilewright.nn.hooks import Hook, RemovableHandle, add_hook, call_with_hooks
+from tilewright.nn.parameter import Parameter
+from tilewright.nn.state import LoadResult, load_into
+
+
+class MemberError(TilewrightError, AttributeError):
+    """A module has no attribute of this name (also an AttributeError, so ``hasattr`` works)."""
+
+
+class Module:
+    """Base class of layers and models.
+
+    A subclass calls ``super().__init__()`` first, assigns its layers and :class:`Parameter` values to
+    attributes, and defines ``forward``.
+
+    Attributes:
+        training: whether layers such as dropout and batch norm behave as in training (see :meth:`train`).
+
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.conv = nn.Conv2d(1, 6, 5)
+    ...         self.fc = nn.Linear(6 * 24 * 24, 10)
+    ...
+    ...     def forward(self, x):
+    ...         return self.fc(self.conv(x).relu().flatten(1))
+    >>> Net()(tw.zeros(2, 1, 28, 28)).shape
+    (2, 10)
+    """
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+    _non_persistent_buffers_set: set[str]
+    _forward_hooks: dict[int, Hook]
+    _forward_pre_hooks: dict[int, Hook]
+
+    def __init__(self) -> None:
+        # Straight into the instance, since __setattr__ itself looks into these.
+        self.__dict__.update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _modules={},
+            _non_persistent_buffers_set=set(),
+            _forward_hooks={},
+            _forward_pre_hooks={},
+        )
+
+    # Calling ------------------------------------------------------------------------------------------
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; every subclass defines it.
+
+        Raises:
+            StateError: it doesn't.
+        """
+        raise StateError(f"{self._get_name()} needs a method forward(self, ...) before it can be called.")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run :meth:`forward` between the hooks."""
+        if not self._forward_hooks and not self._forward_pre_hooks:
+            return self.forward(*args, **kwargs)
+        return call_with_hooks(self, self._forward_pre_hooks, self._forward_hooks, args, kwargs)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Have ``hook(module, args)`` called before forward; what it returns, if not None, becomes the input.
+
+        With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and may return a pair of both.
+        """
+        return add_hook(self._forward_pre_hooks, hook, prepend=prepend, with_kwargs=with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Have ``hook(module, args, output)`` called after forward; what it returns replaces the output.
+
+        With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. None leaves the output as it is.
+        """
+        return add_hook(self._forward_hooks, hook, prepend=prepend, with_kwargs=with_kwargs)
+
+    # Members ------------------------------------------------------------------------------------------
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter under ``name``; None keeps the name for none (as a layer without bias does).
+
+        Raises:
+            StateError: before ``super().__init__()``.
+            ArgumentError: the name can't be used, or is in use for something else.
+            DtypeError: ``param`` is neither a Parameter nor None.
+        """
+        self._check_new_name(name, "parameter", self.__dict__.get("_parameters"))
+        if param is not None and not isinstance(param, Parameter):
+            raise DtypeError(
+                f"{self._get_name()} needs parameter {name!r} to be a Parameter or None.",
+                describe(**{name: param}),
+                "Wrap it: nn.Parameter(value).",
+            )
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a Tensor that belongs to the module's state but is not trained, such as a running mean.
+
+        With ``persistent=False`` it stays out of :meth:`state_dict`.
+
+        Raises:
+            StateError, ArgumentError, DtypeError: as :meth:`register_parameter`.
+        """
+        self._check_new_name(name, "buffer", self.__dict__.get("_buffers"))
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise DtypeError(
+                f"{self._get_name()} needs buffer {name!r} to be a Tensor or None.", describe(**{name: tensor})
+            )
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a child module under ``name``.
+
+        Raises:
+            StateError, ArgumentError, DtypeError: as :meth:`register_parameter`.
+        """
+        self._check_new_name(name, "module", self.__dict__.get("_modules"))
+        if module is not None and not isinstance(module, Module):
+            raise DtypeError(
+                f"{self._get_name()} needs child {name!r} to be a Module or None.", describe(**{name: module})
+            )
+        self._modules[name] = module
+
+    register_module = add_module
+
+    def _check_new_name(self, name: str, kind: str, members: Mapping[str, Any] | None) -> None:
+        if members is None:
+            raise self._not_initialised(name)
+        if not isinstance(name, str):
+            raise DtypeError(f"{self._get_name()} needs the name of a {kind} to be text.", describe(name=name))
+        if not name or "." in name:
+            raise ArgumentError(
+                f"{self._get_name()} needs the name of a {kind} to be non-empty and without '.'.",
+                describe(name=name),
+                "Dots separate a child's name from its member's in state dicts.",
+            )
+        if name not in members and hasattr(self, name):
+            raise ArgumentError(
+                f"{self._get_name()} already has an attribute of the name that is given to a {kind}.",
+                describe(name=name),
+            )
+
+    def _not_initialised(self, name: str) -> StateError:
+        return StateError(
+            f"{self._get_name()} needs to call super().__init__() before its attribute {name!r} is assigned."
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__
+        kind = _kind_of(value)
+        if kind and "_parameters" not in own:
+            raise self._not_initialised(name)
+        if kind == "_parameters" or kind == "_modules":
+            for place in (own, self._parameters, self._buffers, self._modules):
+                if place is not own.get(kind):
+                    place.pop(name, None)
+            self._non_persistent_buffers_set.discard(name)
+            (self.register_parameter if kind == "_parameters" else self.add_module)(name, value)
+            return
+        for place, needed in (("_parameters", "a Parameter"), ("_modules", "a Module"), ("_buffers", "a Tensor")):
+            if name in own.get(place, ()):
+                if value is not None and not (place == "_buffers" and isinstance(value, Tensor)):
+                    raise DtypeError(
+                        f"{self._get_name()} needs its attribute {name!r} to be {needed} or None.",
+                        describe(**{name: value}),
+                        "Wrap it: nn.Parameter(value)." if place == "_parameters" else "",
+                    )
+                own[place][name] = value
+                return
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
+        for place in ("_parameters", "_buffers", "_modules"):
+            members = own.get(place)
+            if members is not None and name in members:
+                return members[name]
+        advice = "" if "_parameters" in own else "Its super().__init__() has not been called."
+        raise MemberError(f"{self._get_name()} has no attribute {name!r}.", advice=advice)
+
+    def __delattr__(self, name: str) -> None:
+        for place in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(place, ()):
+                del self.__dict__[place][name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+
+    # Walking ------------------------------------------------------------------------------------------
+
+    def named_modules(
+        self, memo: set[int] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module under ``prefix``, then every module below it under its dotted name, each once."""
+        memo = set() if memo is None else memo
+        if remove_duplicate:
+            if id(self) in memo:
+                return
+            memo.add(id(self))
+        yield prefix, self
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child.named_modules(memo, _join(prefix, name), remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and every module below it, each once."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below this one, each once."""
+        seen: set[int] = set()
+        for name, child in self._modules.items():
+            if child is not None and id(child) not in seen:
+                seen.add(id(child))
+                yield name, child
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below this one, without their names."""
+        for _, child in self.named_children():
+            yield child
+
+    def _named_members(
+        self, place: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        owners: Iterable[tuple[str, Module]] = [(prefix, self)]
+        if recurse:
+            owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for path, owner in owners:
+            for name, member in owner.__dict__[place].items():
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield _join(path, name), member
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter under its dotted name, in the order of registration, each once."""
+        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Every parameter, as an optimiser takes them."""
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Every buffer under its dotted name, each once."""
+        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Every buffer, without its name."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of a dotted name, such as ``"encoder.0"``; the empty name is this module.
+
+        Raises:
+            MemberError: there is none.
+        """
+        found: Module = self
+        for name in target.split(".") if target else ():
+            child = found._modules.get(name)
+            if child is None:
+                raise MemberError(
+                    f"{found._get_name()} has no child named {name!r}.", describe(target=target)
+                )
+            found = child
+        return found
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of a dotted name, such as ``"encoder.0.weight"``; MemberError if there is none."""
+        found: Parameter = self._get_member(target, "_parameters", "parameter")
+        return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of a dotted name; MemberError if there is none."""
+        found: Tensor = self._get_member(target, "_buffers", "buffer")
+        return found
+
+    def _get_member(self, target: str, place: str, kind: str) -> Any:
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        found = owner.__dict__[place].get(name)
+        if found is None:
+            raise MemberError(f"{owner._get_name()} has no {kind} named {name!r}.", describe(target=target))
+        return found
+
+    # State --------------------------------------------------------------------------------------------
+
+    def state_dict(
+        self,
+        *,
+        destination: OrderedDict[str, Tensor] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> OrderedDict[str, Tensor]:
+        """Parameters and persistent buffers under their dotted names, keys and shapes as PyTorch's.
+
+        The Tensors share memory with the module's; with ``keep_vars`` they are the module's own.
+        """
+        found: OrderedDict[str, Tensor] = OrderedDict() if destination is None else destination
+        members: list[tuple[str, Tensor | None]] = [*self._parameters.items(), *self._buffers.items()]
+        for name, member in members:
+            if member is not None and name not in self._non_persistent_buffers_set:
+                found[prefix + name] = member if keep_vars else member.detach()
+        for name, child in self._modules.items():
+            if child is not None:
+                child.state_dict(destination=found, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        return found
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
+        """Copy Tensors or arrays into the parameters and buffers of the same names.
+
+        Returns:
+            The missing and the unexpected keys: both empty with ``strict``.
+
+        Raises:
+            ArgumentError: a shape differs, or with ``strict`` a key is missing or unexpected; the message
+                lists all of them, and nothing has been changed.
+            DtypeError: a value is no array of numbers, or would lose its kind (a float for an integer).
+        """
+        return load_into(self._get_name(), self.state_dict(keep_vars=True), state_dict, strict)
+
+    # Modes and conversions ----------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch this module and all below it to training (or, with False, to evaluation)."""
+        if not isinstance(mode, bool):
+            raise ArgumentError("train needs mode to be True or False.", describe(mode=mode))
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation: dropout passes everything, batch norm uses its running statistics."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Say for every parameter whether it receives gradients."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or with ``set_to_none=False`` fill them with zeros."""
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad = parameter.grad.detach()
+                parameter.grad.zero_()
+
+    def apply(self, fn: Callable[[Module], object]) -> Self:
+        """Call ``fn`` on every module below this one, children before parents, and on this one last."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Convert floating parameters and buffers to a dtype: ``to(dtype)``, ``to("cpu", dtype)``, ``to(other)``.
+
+        Arrays live in the computer's main memory, so the only device is ``"cpu"``.
+
+        Raises:
+            ArgumentError: another device.
+            DtypeError: a dtype that is not floating.
+        """
+        dtype = read_to_arguments(self._get_name(), args, kwargs)
+        if dtype is not None:
+            convert_members(self.modules(), dtype)
+        return self
+
+    def float(self) -> Self:
+        """Convert floating parameters and buffers to float32."""
+        return self.to("float32")
+
+    def double(self) -> Self:
+        """Convert floating parameters and buffers to float64."""
+        return self.to("float64")
+
+    def cpu(self) -> Self:
+        """The module itself: arrays already live in the computer's main memory."""
+        return self
+
+    # Printing -----------------------------------------------------------------------------------------
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What stands in the brackets of ``repr`` before the children; subclasses override it."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        if len(lines) <= 1 and not self._modules:
+            return f"{self._get_name()}({extra})"
+        lines += [f"({name}): {indent(repr(child))}" for name, child in self._modules.items()]
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def indent(text: str) -> str:
+    """``text`` with every line but the first moved right by two, as nested modules are printed."""
+    return text.replace("\n", "\n  ")
+
+
+def _kind_of(value: Any) -> str:
+    """The dict of a module that a value assigned to an attribute is registered in; empty for none."""
+    if isinstance(value, Parameter):
+        return "_parameters"
+    return "_modules" if isinstance(value, Module) else ""
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

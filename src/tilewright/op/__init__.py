@@ -1,0 +1,1 @@
+"""The one door for arrays: check, geometry, plan, call. Forward and gradients."""

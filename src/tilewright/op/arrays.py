@@ -1,0 +1,71 @@
+"""What every operation asks of the arrays it is given, and how it lays out the arrays it returns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.errors import DtypeError, describe
+
+Array = npt.NDArray[Any]
+
+FLOATS = ("float32", "float64")
+NUMBERS = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+def check_array(value: Any, name: str, op: str, allowed: tuple[str, ...] = NUMBERS) -> Array:
+    """``value`` as a NumPy array of an allowed dtype in native byte order; never converted, only checked.
+
+    Raises:
+        DtypeError: it is no array, or of another dtype.
+    """
+    if not isinstance(value, np.ndarray):
+        raise DtypeError(
+            f"{op} needs {name} to be a NumPy array or a Tensor.",
+            f"{name} of type {type(value).__name__}",
+            f"Convert it first: numpy.asarray({name}).",
+        )
+    if value.dtype.name not in allowed or not value.dtype.isnative:
+        raise DtypeError(
+            f"{op} needs {name} of one of the dtypes {', '.join(allowed)}, in native byte order.",
+            describe(**{name: value}),
+            f"Convert it first, for example {name}.astype('float32').",
+        )
+    return value
+
+
+def check_same_dtype(op: str, **arrays: Array | None) -> None:
+    """Refuse operands of different dtypes: nothing is ever converted silently.
+
+    Raises:
+        DtypeError: naming all operands.
+    """
+    given = {name: array for name, array in arrays.items() if array is not None}
+    if len({array.dtype for array in given.values()}) > 1:
+        raise DtypeError(
+            f"{op} needs operands of one dtype.",
+            ", ".join(f"{name} of {array.dtype}" for name, array in given.items()),
+            "Convert one of them with astype.",
+        )
+
+
+def is_channels_last(x: Array) -> bool:
+    """Whether an array of shape (batch, channels, *spatial) has its channels innermost in memory."""
+    if x.ndim < 3 or x.shape[1] == 1 or x.size == 0:
+        return False
+    channel = abs(x.strides[1])
+    spatial = [abs(stride) for n, stride in zip(x.shape[2:], x.strides[2:], strict=True) if n > 1]
+    return 0 < channel < min(spatial, default=0)
+
+
+def empty_in_layout(shape: tuple[int, ...], like: Array) -> Array:
+    """An uninitialised array of ``shape`` (batch, channels, *spatial) in the memory layout of ``like``.
+
+    A channels-last array is the same shape with the channel stride the smallest.
+    """
+    if is_channels_last(like):
+        batch, channels, *spatial = shape
+        return np.moveaxis(np.empty((batch, *spatial, channels), dtype=like.dtype), -1, 1)
+    return np.empty(shape, dtype=like.dtype)

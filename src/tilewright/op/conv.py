@@ -1,0 +1,97 @@
+"""Convolution and its gradients on arrays: check, plan, call.
+
+Each function takes the forward geometry. Inputs are never written to; any strides, zero-size and
+read-only arrays are taken; outputs are new arrays in the layout of the first operand.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.errors import ShapeError, describe
+from tilewright.geometry import ConvDims
+from tilewright.kernel import run
+from tilewright.op.arrays import check_array, check_same_dtype, empty_in_layout
+from tilewright.plan import choose
+
+Array = npt.NDArray[Any]
+
+
+def conv_forward(
+    dims: ConvDims, x: Array, w: Array, bias: Array | None = None, *, op: str = "conv", family: str | None = None
+) -> Array:
+    """y = x ⋆ w + bias for arrays of the geometry's shapes; ``family`` asks for one by name.
+
+    Raises:
+        ShapeError: an operand's shape is not the geometry's.
+        DtypeError: an operand's dtype is not taken, or the operands' dtypes differ.
+    """
+    _check(op, dims.input_shape, x, "input")
+    _check(op, dims.weight_shape, w, "weight")
+    if bias is not None:
+        _check(op, (dims.out_channels,), bias, "bias")
+    check_same_dtype(op, input=x, weight=w, bias=bias)
+    y = empty_in_layout(dims.output_shape, x)
+    if dims.reduction == 0 or y.size == 0:
+        y[...] = 0 if bias is None else bias.reshape((-1,) + (1,) * dims.rank)
+        return y
+    run(choose("forward", dims, x.dtype.name, family), x, w, bias, y)
+    return y
+
+
+def conv_data_gradient(
+    dims: ConvDims,
+    gy: Array,
+    w: Array,
+    bias: Array | None = None,
+    *,
+    op: str = "conv",
+    family: str | None = None,
+) -> Array:
+    """The gradient of x from that of y; with ``bias`` (one per channel of x) a transposed convolution.
+
+    Raises:
+        ShapeError, DtypeError: as :func:`conv_forward`.
+    """
+    _check(op, dims.output_shape, gy, "input")
+    _check(op, dims.weight_shape, w, "weight")
+    if bias is not None:
+        _check(op, (dims.in_channels,), bias, "bias")
+    check_same_dtype(op, input=gy, weight=w, bias=bias)
+    gx = empty_in_layout(dims.input_shape, gy)
+    if gy.size == 0 or w.size == 0 or gx.size == 0:
+        gx[...] = 0
+    else:
+        run(choose("data_gradient", dims, gy.dtype.name, family), gy, w, gx)
+    if bias is not None:
+        gx += bias.reshape((-1,) + (1,) * dims.rank)
+    return gx
+
+
+def conv_weight_gradient(
+    dims: ConvDims, x: Array, gy: Array, *, op: str = "conv", family: str | None = None
+) -> Array:
+    """The gradient of w: zeros for an empty batch.
+
+    Raises:
+        ShapeError, DtypeError: as :func:`conv_forward`.
+    """
+    _check(op, dims.input_shape, x, "input")
+    _check(op, dims.output_shape, gy, "gradient")
+    check_same_dtype(op, input=x, gradient=gy)
+    gw = np.empty(dims.weight_shape, dtype=x.dtype)
+    if gy.size == 0 or x.size == 0 or math.prod(dims.weight_shape) == 0:
+        gw[...] = 0
+    else:
+        run(choose("weight_gradient", dims, x.dtype.name, family), x, gy, gw)
+    return gw
+
+
+def _check(op: str, shape: tuple[int, ...], value: Any, name: str) -> None:
+    array = check_array(value, name, op)
+    if array.shape != shape:
+        raise ShapeError(f"{op} needs {name} of shape {shape}.", describe(**{name: array}))

@@ -1,0 +1,155 @@
+"""The ordered list of families, and how one is chosen.
+
+A family says of each operation and geometry either that it accepts it, with the tiles it would use, or why
+not. :func:`choose` walks the list and takes the first that accepts; the reference stands last and accepts
+everything. :func:`explain` shows the walk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from tilewright.errors import ArgumentError, describe
+from tilewright.geometry import ConvDims, PoolDims
+from tilewright.plan.plan import CONV_OPERATIONS, POOL_OPERATIONS, Plan, samples_within, tile_within
+
+Dims = ConvDims | PoolDims
+
+
+@dataclass(frozen=True)
+class Family:
+    """One way of computing operations.
+
+    Attributes:
+        name: how it is called in plans and explanations.
+        about: one sentence on what it does.
+        consider: (operation, dims, dtype) → a :class:`Plan` if it accepts, else a sentence saying why not.
+    """
+
+    name: str
+    about: str
+    consider: Callable[[str, Dims, str], Plan | str]
+
+
+def _pointwise(operation: str, dims: Dims, dtype: str) -> Plan | str:
+    if not isinstance(dims, ConvDims):
+        return "it computes convolutions only"
+    if dims.taps != 1 or any(n != 1 for n in dims.stride + dims.input_dilation):
+        return "it needs one tap and stride 1"
+    if any(pair != (0, 0) for pair in dims.padding):
+        return "it needs an input without padding"
+    return Plan(operation, "numpy-pointwise", dims, dtype, dims.output, 1, 0)
+
+
+def _taps(operation: str, dims: Dims, dtype: str) -> Plan | str:
+    if not isinstance(dims, ConvDims):
+        return "it computes convolutions only"
+    # With one input channel a group there is nothing for a matrix product to sum over but the taps; beyond
+    # two outputs a group the product's reuse of the windows pays again.
+    if dims.in_channels != dims.groups or dims.out_channels > 2 * dims.groups or dims.groups == 1:
+        return "it needs several groups of one input channel and at most two output channels each"
+    itemsize = np.dtype(dtype).itemsize
+    per_position = 2 * dims.out_channels * itemsize
+    tile = tile_within(dims.output, per_position)
+    return Plan(operation, "numpy-taps", dims, dtype, tile, 1, math.prod(tile) * per_position)
+
+
+def _windows(operation: str, dims: Dims, dtype: str) -> Plan | str:
+    if not isinstance(dims, ConvDims):
+        return "it computes convolutions only"
+    itemsize = np.dtype(dtype).itemsize
+    # Windows of every group, the contiguous copy of the gradient, and the products.
+    per_position = (dims.in_channels * dims.taps + 2 * dims.out_channels) * itemsize
+    tile = tile_within(dims.output, per_position)
+    samples = samples_within(dims, tile, per_position)
+    return Plan(
+        operation, "numpy-windows", dims, dtype, tile, samples, samples * math.prod(tile) * per_position
+    )
+
+
+def _numpy_pool(operation: str, dims: Dims, dtype: str) -> Plan | str:
+    if not isinstance(dims, PoolDims):
+        return "it computes pools only"
+    # Candidate, comparison, index and copy of each position.
+    per_position = 3 * np.dtype(dtype).itemsize + 10
+    tile = tile_within(dims.output, per_position)
+    channels = max(min(dims.channels, (1 << 20) // max(math.prod(tile) * per_position, 1)), 1)
+    return Plan(
+        operation, "numpy-pool", dims, dtype, tile, 1, channels * math.prod(tile) * per_position
+    )
+
+
+def _reference(operation: str, dims: Dims, dtype: str) -> Plan | str:
+    return Plan(operation, "reference", dims, dtype, dims.output, dims.batch, 0)
+
+
+#: Every family, the most special first, the reference last.
+FAMILIES: tuple[Family, ...] = (
+    Family("numpy-pointwise", "1×1 convolution as one matrix product on the array itself (NumPy, BLAS).", _pointwise),
+    Family("numpy-taps", "Depthwise convolution as one multiply-add per tap (NumPy).", _taps),
+    Family("numpy-windows", "Windows gathered tile by tile, then a matrix product (NumPy, BLAS).", _windows),
+    Family("numpy-pool", "Pooling as one comparison or addition per tap (NumPy).", _numpy_pool),
+    Family("reference", "The definition, loop by loop: the oracle, never chosen while another accepts.", _reference),
+)
+
+
+def families() -> list[tuple[str, str]]:
+    """Names and one-sentence descriptions of the families, in the order in which they are asked."""
+    return [(family.name, family.about) for family in FAMILIES]
+
+
+# As many plans as geometries are remembered, for each of the operations.
+@lru_cache(maxsize=16384)
+def choose(operation: str, dims: Dims, dtype: str, family: str | None = None) -> Plan:
+    """The plan of the first family that accepts; ``family`` asks one by name.
+
+    Raises:
+        ArgumentError: an unknown operation or family, or the named family does not accept.
+    """
+    known = CONV_OPERATIONS if isinstance(dims, ConvDims) else POOL_OPERATIONS
+    if operation not in known:
+        raise ArgumentError(f"choose needs an operation among {', '.join(known)}.", describe(operation=operation))
+    names = [candidate.name for candidate in FAMILIES]
+    if family is not None and family not in names:
+        raise ArgumentError(f"choose needs a family among {', '.join(names)}.", describe(family=family))
+    for candidate in FAMILIES:
+        if family is not None and candidate.name != family:
+            continue
+        answer = candidate.consider(operation, dims, dtype)
+        if isinstance(answer, Plan):
+            return answer
+        if family is not None:
+            raise ArgumentError(f"The family {family} does not accept this: {answer}.", describe(dims=dims))
+    raise AssertionError("the reference accepts everything")  # pragma: no cover
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a family was chosen: the plan, and what each family said in turn. ``str()`` is for people."""
+
+    plan: Plan
+    answers: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.answers)
+        lines = [str(self.plan), "Families in the order asked:"]
+        lines += [f"  {name:<{width}}  {answer}" for name, answer in self.answers]
+        return "\n".join(lines)
+
+
+def explain(operation: str, dims: Dims, dtype: str) -> Explanation:
+    """The plan for an operation and, for each family up to the chosen one, its answer."""
+    plan = choose(operation, dims, dtype)
+    answers = []
+    for candidate in FAMILIES:
+        answer = candidate.consider(operation, dims, dtype)
+        if isinstance(answer, Plan):
+            answers.append((candidate.name, "accepts: chosen"))
+            break
+        answers.append((candidate.name, f"declines: {answer}"))
+    return Explanation(plan, tuple(answers))

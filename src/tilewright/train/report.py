@@ -1,0 +1,141 @@
+"""What a finished run came to: its weights judged once more on the held-out images, and its pictures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tilewright.data import Dataset, ImageSet
+from tilewright.errors import MissingExtraError, StateError
+from tilewright.nn import Module
+from tilewright.train.baselines import mean_image, thumbnails
+from tilewright.train.config import RunConfig
+from tilewright.train.evaluate import Evaluation, evaluate
+from tilewright.train.layers import layer_outputs, narrowest
+from tilewright.train.pictures import Album, write_samples
+from tilewright.train.run import RunFolder
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """An autoencoder beside two baselines; errors are mean squared, of pixels in 0..1.
+
+    Attributes:
+        error: the network's.
+        mean_image_error: of answering with the mean training image always.
+        thumbnail_error: of a thumbnail with as many values as the embedding, enlarged bilinearly.
+        thumbnail_size: its (height, width).
+        embedding: the layer that passes on the fewest numbers.
+        embedding_values: how many those are.
+        image_values: the numbers of an image.
+    """
+
+    error: float
+    mean_image_error: float
+    thumbnail_error: float
+    thumbnail_size: tuple[int, int]
+    embedding: str
+    embedding_values: int
+    image_values: int
+
+    @property
+    def ratio(self) -> float:
+        """The compression: numbers of an image per number of the embedding."""
+        return self.image_values / self.embedding_values
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a finished run came to.
+
+    Attributes:
+        test: the best weights on the held-out images.
+        reconstruction: for an autoencoder, how it stands beside the baselines.
+        pictures: the pictures drawn.
+        samples: test images written as PNG files.
+        notices: sentences about what could not be made, and why.
+    """
+
+    test: Evaluation
+    reconstruction: Reconstruction | None = None
+    pictures: list[Path] = field(default_factory=list)
+    samples: list[Path] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def make_report(
+    run: RunFolder,
+    model: Module,
+    data: ImageSet | tuple[Dataset[Any], Dataset[Any]],
+    config: RunConfig,
+    *,
+    pictures: bool = True,
+) -> Report:
+    """Judge a network on the held-out images, and draw the run's pictures.
+
+    Args:
+        run: where pictures and samples go.
+        model: the network, with the weights to be judged.
+        data: what the run was trained on.
+        config: the run's configuration.
+        pictures: whether to draw, and to write samples.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    train, test = (data.train, data.test) if isinstance(data, ImageSet) else data
+    task = config.training.task
+    result = evaluate(model, test, task, keep=True)
+    if result.inputs is None or result.outputs is None:
+        raise StateError("A report needs an evaluation that kept its images.")
+    images = result.inputs
+    seen = _to_pixels(images, config)
+    album = Album(run)
+    reconstruction = None
+    if task == "reconstruct" and images.ndim == 4:
+        layer = narrowest(layer_outputs(model, images[0]))
+        rebuilt = _to_pixels(result.outputs, config)
+        mean = _to_pixels(mean_image(train), config)
+        small = thumbnails(seen, layer.values)
+        values = math.prod(images.shape[1:])
+        reconstruction = Reconstruction(
+            _error(rebuilt, seen),
+            _error(mean, seen),
+            _error(small.images, seen),
+            small.size,
+            f"{layer.name} {layer.kind}".strip(),
+            layer.values,
+            values,
+        )
+        if pictures:
+            height, width = small.size
+            baselines = {"mean image": mean, f"{height} × {width} thumbnail": small.images}
+            album.reconstruction(seen, rebuilt, reconstruction.ratio, baselines)
+    if not pictures:
+        return Report(result, reconstruction)
+    album.curves(f"{config.model.name} on {config.data.name}")
+    album.network(model, images[0], seen[0])
+    if task == "classify":
+        album.answers(result, seen, config.data.classes)
+    samples: list[Path] = []
+    if isinstance(data, ImageSet) and task == "classify":
+        try:
+            samples = write_samples(run, data)
+        except MissingExtraError as error:
+            album.notices.append(f"No sample images were written: {error}")
+    return Report(result, reconstruction, album.drawn, samples, album.notices)
+
+
+def _to_pixels(images: Array, config: RunConfig) -> Array:
+    """Undo the standardisation: float64 in 0..1 where the images were such."""
+    return images.astype(np.float64) * config.data.std + config.data.mean
+
+
+def _error(rebuilt: Array, seen: Array) -> float:
+    return float(np.mean((rebuilt - seen) ** 2))

@@ -1,0 +1,254 @@
+"""Where a training run stands, and how that goes into a file and comes back.
+
+``last.safetensors`` holds everything that the next step depends on: weights, the optimiser's state, the
+generator of random numbers, the loader's place in the epoch; and what is carried along: the running sums,
+the best validation and the time spent. ``model.safetensors`` holds the weights alone, under PyTorch's keys.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tilewright.data import DataLoader
+from tilewright.errors import FileFormatError, TilewrightError, describe
+from tilewright.nn import Module
+from tilewright.op.random import get_rng_state, set_rng_state
+from tilewright.train import checkpoint
+from tilewright.train.checkpoint import Checkpoint
+from tilewright.train.config import RunConfig, config_from, same_facts
+from tilewright.train.metrics import RunningSums
+from tilewright.train.packing import pack, unpack
+
+Array = np.ndarray[Any, Any]
+
+_WEIGHTS = "model."
+_KIND_STATE = "training state"
+_KIND_MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A validation: after which step, and how well. ``accuracy`` is None for tasks without right and wrong."""
+
+    step: int
+    loss: float
+    accuracy: float | None = None
+
+    def is_better_than(self, other: Score) -> bool:
+        """Higher accuracy; among equals, or without one, lower loss. A loss that is NaN is never better."""
+        if self.accuracy is not None and other.accuracy is not None and self.accuracy != other.accuracy:
+            return self.accuracy > other.accuracy
+        return self.loss < other.loss or (math.isnan(other.loss) and not math.isnan(self.loss))
+
+
+@dataclass
+class Position:
+    """Where the run stands, beside what the network, optimiser, generator and loader know themselves."""
+
+    step: int = 0
+    seconds: float = 0.0
+    sums: RunningSums = field(default_factory=RunningSums)
+    best: Score | None = None
+    last: Score | None = None
+
+
+def save_model(path: Path, model: Module, config: RunConfig, position: Position) -> None:
+    """Write the weights, and beside them what rebuilds the network."""
+    state, _ = pack("", {"config": config.to_dict(), "best": _score_to(position.best)})
+    checkpoint.save(path, weights_of(model), {"kind": _KIND_MODEL, **state})
+
+
+def save_state(
+    path: Path, model: Module, optimizer: Any, loader: DataLoader, config: RunConfig, position: Position
+) -> None:
+    """Write everything that the next step depends on."""
+    optimizer_state, optimizer_tensors = pack("optimizer", optimizer.state_dict())
+    generator_state, generator_tensors = pack("generator", get_rng_state())
+    where, _ = pack(
+        "",
+        {
+            "step": position.step,
+            "seconds": position.seconds,
+            "sums": asdict(position.sums),
+            "best": _score_to(position.best),
+            "last": _score_to(position.last),
+        },
+    )
+    tensors = {_WEIGHTS + name: array for name, array in weights_of(model).items()}
+    checkpoint.save(
+        path,
+        {**tensors, **optimizer_tensors, **generator_tensors},
+        {
+            "kind": _KIND_STATE,
+            "config": config.to_dict(),
+            "position": where,
+            "loader": loader.state_dict(),
+            "optimizer": optimizer_state,
+            "generator": generator_state,
+        },
+    )
+
+
+def load_state(
+    path: Path, model: Module, optimizer: Any, loader: DataLoader, config: RunConfig
+) -> Position:
+    """Put the state of ``last.safetensors`` into everything that has a share in it.
+
+    Raises:
+        FileFormatError: the file is damaged, isn't such a state, or is of another run.
+    """
+    found = checkpoint.load(path)
+    _check_kind(found, _KIND_STATE)
+    differences = same_facts(config_from(_object(found, "config"), path), config)
+    if differences:
+        raise FileFormatError(
+            f"Checkpoint {str(path)!r} needs to be of the run whose folder it is in.", "; ".join(differences)
+        )
+    position = _position_from(found)
+    weights = {
+        name.removeprefix(_WEIGHTS): array
+        for name, array in found.tensors.items()
+        if name.startswith(_WEIGHTS)
+    }
+    put_weights(model, weights, path)
+    # What an optimiser, a generator or a loader says of a state that isn't its own comes in many forms.
+    try:
+        _check_optimizer(optimizer, unpack(found.state.get("optimizer"), found.tensors), path)
+        optimizer.load_state_dict(unpack(found.state.get("optimizer"), found.tensors))
+        set_rng_state(unpack(found.state.get("generator"), found.tensors))
+        loader.load_state_dict(_object(found, "loader"))
+    except FileFormatError:
+        raise
+    except (TilewrightError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise FileFormatError(
+            f"Checkpoint {str(path)!r} needs the state of this run's optimiser, generator and loader.",
+            f"{type(error).__name__}: {error}",
+        ) from error
+    return position
+
+
+def weights_of(model: Module) -> dict[str, Array]:
+    """The state dict as arrays."""
+    return {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+
+
+def put_weights(model: Module, weights: Mapping[str, Array], path: Path) -> None:
+    """Load weights of a file into the network, exactly these names, shapes and dtypes.
+
+    Raises:
+        FileFormatError: naming the first tensor that doesn't fit; nothing has been changed.
+    """
+    wanted = weights_of(model)
+    missing = [name for name in wanted if name not in weights]
+    strange = [name for name in weights if name not in wanted]
+    if missing or strange:
+        parts = [f"no {', '.join(missing[:3])}"] if missing else []
+        parts += [f"besides {', '.join(strange[:3])}"] if strange else []
+        raise FileFormatError(
+            f"Checkpoint {str(path)!r} needs exactly the tensors of the network that it names.",
+            " and ".join(parts),
+        )
+    for name, array in wanted.items():
+        given = weights[name]
+        if given.shape != array.shape or given.dtype != array.dtype:
+            raise FileFormatError(
+                f"Checkpoint {str(path)!r} needs {name} of shape {array.shape} and dtype {array.dtype}.",
+                describe(**{name: given}),
+            )
+    model.load_state_dict(weights)
+
+
+def load_model(path: Path) -> tuple[RunConfig, dict[str, Array]]:
+    """What rebuilds a network, and its weights, from ``model.safetensors``.
+
+    Raises:
+        ArgumentError: there is no such file.
+        FileFormatError: it is damaged, or isn't a model that Tilewright saved.
+    """
+    found = checkpoint.load(path)
+    _check_kind(found, _KIND_MODEL)
+    return config_from(_object(found, "config"), path), found.tensors
+
+
+def _check_kind(found: Checkpoint, kind: str) -> None:
+    if found.state.get("kind") != kind:
+        raise FileFormatError(
+            f"Checkpoint {str(found.path)!r} needs to hold a {kind} that Tilewright saved.",
+            describe(kind=found.state.get("kind")),
+        )
+
+
+def _check_optimizer(optimizer: Any, given: Any, path: Path) -> None:
+    """See that a saved optimiser's arrays have the shapes of the parameters that they belong to."""
+    own = optimizer.state_dict()
+    if not isinstance(given, dict) or set(given) != set(own):
+        raise FileFormatError(
+            f"Checkpoint {str(path)!r} needs the optimiser's state as {', '.join(own)}.",
+            describe(optimizer=sorted(given) if isinstance(given, dict) else given),
+        )
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for key, entry in dict(given.get("state", {})).items():
+        if not isinstance(key, int) or not 0 <= key < len(parameters) or not isinstance(entry, dict):
+            raise FileFormatError(
+                f"Checkpoint {str(path)!r} needs optimiser state for parameters 0 to {len(parameters) - 1}.",
+                describe(parameter=key),
+            )
+        shape = tuple(parameters[key].shape)
+        for name, value in entry.items():
+            if isinstance(value, np.ndarray) and value.shape not in ((), shape):
+                raise FileFormatError(
+                    f"Checkpoint {str(path)!r} needs {name} of parameter {key} of shape {shape}.",
+                    describe(**{name: value}),
+                )
+
+
+def _position_from(found: Checkpoint) -> Position:
+    name = str(found.path)
+    try:
+        where = unpack(_object(found, "position"), {})
+        sums = where["sums"]
+        position = Position(
+            step=_whole(where["step"]),
+            seconds=float(where["seconds"]),
+            sums=RunningSums(float(sums["loss"]), _whole(sums["correct"]), _whole(sums["images"])),
+            best=_score_from(where["best"]),
+            last=_score_from(where["last"]),
+        )
+    except (TilewrightError, KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"Checkpoint {name!r} needs a whole account of where the run stands.",
+            f"{type(error).__name__}: {error}",
+        ) from error
+    return position
+
+
+def _object(found: Checkpoint, key: str) -> dict[str, Any]:
+    value = found.state.get(key)
+    if not isinstance(value, dict):
+        raise FileFormatError(
+            f"Checkpoint {str(found.path)!r} needs an object as its {key}.", describe(**{key: value})
+        )
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} where a count belongs")
+    return value
+
+
+def _score_to(score: Score | None) -> dict[str, Any] | None:
+    return None if score is None else asdict(score)
+
+
+def _score_from(found: Any) -> Score | None:
+    if found is None:
+        return None
+    accuracy = found["accuracy"]
+    return Score(_whole(found["step"]), float(found["loss"]), None if accuracy is None else float(accuracy))
