@@ -1,6 +1,7 @@
 """The error family, and the one format of its messages: the rule, then what came, then what would do.
 
-    ``conv2d needs input of rank 4 or 3. Received: input with shape (4, 4). Add the missing axes: input[None, None].``
+    ``conv2d needs input of rank 4 or 3. Received: input with shape (4, 4). Add the missing axes:
+    input[None, None].``
 
 Every refusal in the library is raised through one of these classes, so a caller can catch
 :class:`TilewrightError` for all of them, or the built-in class that the refusal also is.

@@ -108,7 +108,9 @@ def checked(dtype: Dtype) -> Dtype:
         DtypeError: tensors don't have this dtype.
     """
     if dtype.kind not in _CATEGORY or dtype.itemsize > 8:
-        raise DtypeError("Tensors hold bool, integers, or floats of 16, 32 or 64 bits.", describe(dtype=str(dtype)))
+        raise DtypeError(
+            "Tensors hold bool, integers, or floats of 16, 32 or 64 bits.", describe(dtype=str(dtype))
+        )
     return dtype
 
 

@@ -152,8 +152,7 @@ def _step(
     needs = context.needs
     if useful is not None:
         context.needs = tuple(
-            need
-            and (_edge_key(edge) in wanted or (type(edge) is tuple and id(edge[0]) in useful))
+            need and (_edge_key(edge) in wanted or (type(edge) is tuple and id(edge[0]) in useful))
             for need, edge in zip(needs, node.edges, strict=True)
         )
     try:
@@ -230,7 +229,9 @@ def _listed(value: Any, what: str) -> list[Any]:
     found = [value] if is_tensor(value) else list(value)
     for x in found:
         if not is_tensor(x) and not (x is None and what == "grad_outputs"):
-            raise DtypeError(f"grad needs its {what} as a Tensor or a sequence of Tensors.", describe(found=x))
+            raise DtypeError(
+                f"grad needs its {what} as a Tensor or a sequence of Tensors.", describe(found=x)
+            )
     return found
 
 
@@ -251,7 +252,8 @@ def backward(
     starts = [None] * len(outputs) if grad_tensors is None else _listed(grad_tensors, "grad_outputs")
     if len(starts) != len(outputs):
         raise ArgumentError(
-            "backward needs one gradient for each tensor.", describe(tensors=len(outputs), gradients=len(starts))
+            "backward needs one gradient for each tensor.",
+            describe(tensors=len(outputs), gradients=len(starts)),
         )
     firsts = [_first_gradient(out, start) for out, start in zip(outputs, starts, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
@@ -289,7 +291,8 @@ def grad(
     starts = [None] * len(results) if grad_outputs is None else _listed(grad_outputs, "grad_outputs")
     if len(starts) != len(results):
         raise ArgumentError(
-            "grad needs one grad_output for each output.", describe(outputs=len(results), grad_outputs=len(starts))
+            "grad needs one grad_output for each output.",
+            describe(outputs=len(results), grad_outputs=len(starts)),
         )
     for x in sources:
         if not x.requires_grad:

@@ -260,9 +260,7 @@ class Context:
             raise _written_to("an output", self.node, self.outputs[index].shape, version[0], before)
 
 
-def _written_to(
-    what: str, node: Node | None, shape: Sequence[int], version: int, before: int
-) -> StateError:
+def _written_to(what: str, node: Node | None, shape: Sequence[int], version: int, before: int) -> StateError:
     name = "an operation" if node is None else node.rule.name
     return StateError(
         f"backward needs {what} of {name} that was changed in place after it was used.",
@@ -295,7 +293,9 @@ class Node:
 
     __slots__ = ("__weakref__", "context", "edges", "hooks", "output_shapes", "retained", "rule")
 
-    def __init__(self, found: Rule, context: Context, edges: tuple[Any, ...], outputs: Sequence[Array]) -> None:
+    def __init__(
+        self, found: Rule, context: Context, edges: tuple[Any, ...], outputs: Sequence[Array]
+    ) -> None:
         self.rule = found
         self.context: Context | None = context
         self.edges = edges
@@ -476,7 +476,9 @@ def record(name: str, inputs: tuple[Any, ...], output: Array, **attributes: Any)
     return _close(found, context, edges, (output,))[0]
 
 
-def _open(found: Rule, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> tuple[Context, tuple[Any, ...]]:
+def _open(
+    found: Rule, inputs: tuple[Any, ...], attributes: dict[str, Any]
+) -> tuple[Context, tuple[Any, ...]]:
     """The context of a step that gradients will follow, and where its inputs came from."""
     context = Context(attributes)
     needs = context.needs = tuple([isinstance(x, Taped) and x._requires for x in inputs])

@@ -71,11 +71,11 @@ class ConvDims:
         return _of_conv(
             tuple(input_shape),
             tuple(weight_shape),
-            _hashable(stride),
-            _hashable(padding),
-            _hashable(dilation),
-            _hashable(groups),
-            _hashable(input_dilation),
+            hashable(stride),
+            hashable(padding),
+            hashable(dilation),
+            hashable(groups),
+            hashable(input_dilation),
             op,
         )
 
@@ -110,11 +110,11 @@ class ConvDims:
         return _of_transposed(
             tuple(input_shape),
             tuple(weight_shape),
-            _hashable(stride),
-            _hashable(padding),
-            _hashable(output_padding),
-            _hashable(groups),
-            _hashable(dilation),
+            hashable(stride),
+            hashable(padding),
+            hashable(output_padding),
+            hashable(groups),
+            hashable(dilation),
             op,
         )
 
@@ -197,7 +197,7 @@ class ConvDims:
         the adjoint is the same geometry, with trailing padding that no window reaches left out.
         """
         pads = []
-        for n, (before, after), reach, s, o in zip(
+        for n, (before, _), reach, s, o in zip(
             self.dilated_spatial, self.padding, self.reach, self.stride, self.output, strict=True
         ):
             spread = s * (o - 1) + 1 if o else 0
@@ -218,10 +218,10 @@ class ConvDims:
         return replace(self, batch=batch)
 
 
-def _hashable(value: Any) -> Any:
+def hashable(value: Any) -> Any:
     """The argument as a cache key: lists become tuples, and True never passes for 1."""
     if isinstance(value, (list, tuple)):
-        return tuple(_hashable(item) for item in value)
+        return tuple(hashable(item) for item in value)
     if isinstance(value, (bool, float)) or not getattr(type(value), "__hash__", None):
         return _Odd(value)
     return value

@@ -57,7 +57,8 @@ def resolve_padding(
         if len(padding) != rank:
             advice = ""
             if rank == 1 and len(padding) == 2:
-                advice = f"For {padding[0]!r} before and {padding[1]!r} after, write (({padding[0]!r}, {padding[1]!r}),)."
+                before, after = padding
+                advice = f"For {before!r} before and {after!r} after, write (({before!r}, {after!r}),)."
             raise ArgumentError(_rule(op, rank), describe(padding=padding), advice)
         return tuple(_one_axis(item, op, rank, padding) for item in padding)
     width = as_integer(padding, "padding", op, least=least)

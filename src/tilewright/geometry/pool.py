@@ -10,7 +10,7 @@ from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.geometry.axes import ceil_div, per_axis, sizes
-from tilewright.geometry.conv import _hashable, check_window_fits
+from tilewright.geometry.conv import check_window_fits, hashable
 from tilewright.geometry.padding import Pairs, resolve_padding
 
 
@@ -57,10 +57,10 @@ class PoolDims:
         """
         return _of_pool(
             tuple(input_shape),
-            _hashable(kernel),
-            _hashable(stride),
-            _hashable(padding),
-            _hashable(dilation),
+            hashable(kernel),
+            hashable(stride),
+            hashable(padding),
+            hashable(dilation),
             bool(ceil_mode),
             op,
         )

@@ -22,7 +22,10 @@ from tilewright.geometry.pool import PoolDims
 
 @dataclass(frozen=True)
 class Window:
-    """What one layer does along one axis: output o reads inputs (o·stride + t·dilation − before)/input_dilation."""
+    """What one layer does along one axis.
+
+    Output o reads the inputs (o·stride + t·dilation − before)/input_dilation that are whole.
+    """
 
     kernel: int
     stride: int = 1
@@ -31,7 +34,7 @@ class Window:
     input_dilation: int = 1
 
     def reads(self, first: int, last: int) -> tuple[int, int]:
-        """The first and last input sample that outputs ``first`` … ``last`` read (padding counts as samples)."""
+        """First and last input sample that outputs ``first`` … ``last`` read, padding counted."""
         low = first * self.stride - self.before
         high = last * self.stride - self.before + self.dilation * (self.kernel - 1)
         return ceil_div(low, self.input_dilation), high // self.input_dilation
@@ -88,7 +91,7 @@ def receptive_field(chain: Iterable[Window]) -> ReceptiveField:
     # Up-sampling makes the field's size repeat over the outputs; one period shows every size there is.
     fields = [field_of(windows, index) for index in range(period)]
     size = max(max(last - first + 1, 0) for first, last in fields)
-    # The centre of a linear chain is affine in the index: each layer maps a centre c to (c·s − before + reach/2)/e.
+    # The centre is affine in the index: each layer maps a centre c to (c·s − before + reach/2)/e.
     centre = Fraction(0)
     for window in reversed(windows):
         middle = Fraction(window.dilation * (window.kernel - 1), 2)

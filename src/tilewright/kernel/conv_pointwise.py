@@ -6,6 +6,7 @@ to the windows family, whose scratch is bounded.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -77,8 +78,7 @@ def _flat(x: Array, groups: int) -> Array | None:
 def _joinable(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     """Whether axes can be seen as one: each stride covers the axes after it, axes of size 1 aside."""
     axes = [(n, stride) for n, stride in zip(shape, strides, strict=True) if n != 1]
-    pairs = zip(axes[:-1], axes[1:], strict=True)
-    return all(outer == n * inner for (_, outer), (n, inner) in pairs)
+    return all(outer == n * inner for (_, outer), (n, inner) in itertools.pairwise(axes))
 
 
 def _by_windows(plan: Plan) -> Plan:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
+from tilewright.geometry.boxes import at
 from tilewright.kernel.overlap import tiles
 from tilewright.plan import Plan
 
@@ -25,11 +26,11 @@ def forward(plan: Plan, x: Array, w: Array, bias: Array | None, y: Array) -> Non
         for n in range(dims.batch):
             total = np.zeros((*outputs.shape[1:3], *tile.shape), dtype=x.dtype)
             for meeting in tile.meetings:
-                seen = x[(n, slice(None), None, *meeting.inputs)]
-                total[(..., *meeting.outputs)] += seen * taps[meeting.number]
+                seen = x[at(n, slice(None), None, *meeting.inputs)]
+                total[at(..., *meeting.outputs)] += seen * taps[meeting.number]
             if bias is not None:
                 total += bias.reshape(taps.shape[1:])
-            outputs[(n, slice(None), slice(None), *tile.outputs)] = total
+            outputs[at(n, slice(None), slice(None), *tile.outputs)] = total
 
 
 def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array) -> None:
@@ -38,10 +39,10 @@ def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array) -> None:
     gx[...] = 0
     for tile in tiles(dims, plan.tile):
         for n in range(dims.batch):
-            block = gradients[(n, slice(None), slice(None), *tile.outputs)]
+            block = gradients[at(n, slice(None), slice(None), *tile.outputs)]
             for meeting in tile.meetings:
-                share = (block[(..., *meeting.outputs)] * taps[meeting.number]).sum(axis=1)
-                gx[(n, slice(None), *meeting.inputs)] += share
+                share = (block[at(..., *meeting.outputs)] * taps[meeting.number]).sum(axis=1)
+                gx[at(n, slice(None), *meeting.inputs)] += share
 
 
 def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
@@ -49,16 +50,16 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     dims, total, gradients = _setting(plan, np.zeros(gw.shape, gw.dtype), gy)
     for tile in tiles(dims, plan.tile):
         for n in range(dims.batch):
-            block = gradients[(n, slice(None), slice(None), *tile.outputs)]
+            block = gradients[at(n, slice(None), slice(None), *tile.outputs)]
             for meeting in tile.meetings:
-                seen = x[(n, slice(None), None, *meeting.inputs)]
-                part = (block[(..., *meeting.outputs)] * seen).sum(axis=tuple(range(2, 2 + dims.rank)))
+                seen = x[at(n, slice(None), None, *meeting.inputs)]
+                part = (block[at(..., *meeting.outputs)] * seen).sum(axis=tuple(range(2, 2 + dims.rank)))
                 total[meeting.number] += part.reshape(total.shape[1:])
     gw[...] = np.moveaxis(total, 0, -1).reshape(gw.shape)
 
 
 def _setting(plan: Plan, w: Array, y: Array) -> tuple[ConvDims, Array, Array]:
-    """Geometry; weights as (taps, groups, multiplier, 1, …); outputs as (batch, groups, multiplier, *output)."""
+    """Geometry, weights as (taps, groups, multiplier, 1, …), y as (batch, groups, multiplier, *output)."""
     dims = plan.dims
     assert isinstance(dims, ConvDims)
     multiplier = dims.out_channels // dims.groups

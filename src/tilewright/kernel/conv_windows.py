@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
+from tilewright.geometry.boxes import at
 from tilewright.kernel.overlap import Tile, tiles
 from tilewright.plan import Plan
 
@@ -38,7 +39,7 @@ def forward(plan: Plan, x: Array, w: Array, bias: Array | None, y: Array) -> Non
             products = np.matmul(weights, windows)
             if offsets is not None:
                 products += offsets
-            outputs[(batch, slice(None), slice(None), *tile.outputs)] = products.reshape(
+            outputs[at(batch, slice(None), slice(None), *tile.outputs)] = products.reshape(
                 products.shape[:3] + tile.shape
             )
 
@@ -52,15 +53,14 @@ def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array) -> None:
     for tile in tiles(dims, plan.tile):
         for first in range(0, dims.batch, plan.samples):
             batch = slice(first, min(first + plan.samples, dims.batch))
-            block = gradients[(batch, slice(None), slice(None), *tile.outputs)]
+            block = gradients[at(batch, slice(None), slice(None), *tile.outputs)]
             flat = np.ascontiguousarray(block).reshape(*block.shape[:3], -1)
             shares = np.matmul(weights, flat).reshape(
                 block.shape[0], dims.groups, dims.in_channels // dims.groups, dims.taps, *tile.shape
             )
             for meeting in tile.meetings:
-                inputs[(batch, slice(None), slice(None), *meeting.inputs)] += shares[
-                    (slice(None), slice(None), slice(None), meeting.number, *meeting.outputs)
-                ]
+                share = shares[at(slice(None), slice(None), slice(None), meeting.number, *meeting.outputs)]
+                inputs[at(batch, slice(None), slice(None), *meeting.inputs)] += share
 
 
 def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
@@ -74,7 +74,7 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
         for first in range(0, dims.batch, plan.samples):
             batch = slice(first, min(first + plan.samples, dims.batch))
             windows = _gather_batch_inside(dims, tile, inputs[:, :, batch], scratch)
-            block = gradients[(slice(None), slice(None), batch, *tile.outputs)]
+            block = gradients[at(slice(None), slice(None), batch, *tile.outputs)]
             flat = np.ascontiguousarray(block).reshape(*block.shape[:2], -1)
             total += np.matmul(flat, windows.transpose(0, 2, 1))
     gw[...] = total.reshape(dims.weight_shape)
@@ -115,7 +115,7 @@ def _gather(dims: ConvDims, tile: Tile, x: Array, scratch: Array) -> Array:
         of_tap = windows[:, :, :, meeting.number]
         if not meeting.whole:
             of_tap[...] = 0
-        of_tap[(..., *meeting.outputs)] = x[(..., *meeting.inputs)]
+        of_tap[at(..., *meeting.outputs)] = x[at(..., *meeting.inputs)]
     return windows.reshape(x.shape[0], dims.groups, dims.reduction, math.prod(tile.shape))
 
 
@@ -130,5 +130,5 @@ def _gather_batch_inside(dims: ConvDims, tile: Tile, x: Array, scratch: Array) -
         of_tap = windows[:, :, meeting.number]
         if not meeting.whole:
             of_tap[...] = 0
-        of_tap[(..., *meeting.outputs)] = x[(..., *meeting.inputs)]
+        of_tap[at(..., *meeting.outputs)] = x[at(..., *meeting.inputs)]
     return windows.reshape(dims.groups, dims.reduction, samples * math.prod(tile.shape))

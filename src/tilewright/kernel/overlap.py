@@ -36,7 +36,7 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Tile:
-    """A box of output positions, and the taps that meet input there (taps wholly in the padding are left out)."""
+    """A box of output positions and the taps that meet input there (those wholly in the padding left out)."""
 
     outputs: tuple[slice, ...]
     shape: tuple[int, ...]
@@ -46,7 +46,7 @@ class Tile:
 def axis_meeting(
     first: int, end: int, offset: int, stride: int, spread: int, size: int
 ) -> tuple[slice, slice] | None:
-    """Outputs o in [first, end) with (o·stride + offset) a multiple of ``spread`` and inside ``size`` samples.
+    """Outputs o in [first, end) with o·stride + offset a multiple of ``spread`` and inside the samples.
 
     Returns the slice of outputs, counted from ``first``, and the slice of samples they meet; None if none do.
     """
@@ -110,7 +110,5 @@ def tiles(dims: ConvDims | PoolDims, size: tuple[int, ...]) -> Iterator[Tile]:
     """
     one = dims.with_batch(1)
     for origin in product(*(range(0, n, step) for n, step in zip(dims.output, size, strict=True))):
-        shape = tuple(
-            min(step, n - first) for first, step, n in zip(origin, size, dims.output, strict=True)
-        )
+        shape = tuple(min(step, n - first) for first, step, n in zip(origin, size, dims.output, strict=True))
         yield _tile(one, origin, shape)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import PoolDims
+from tilewright.geometry.boxes import at
 from tilewright.kernel.overlap import Meeting, tiles
 from tilewright.plan import SCRATCH_BYTES, Plan
 
@@ -30,16 +31,16 @@ def max_pool(plan: Plan, x: Array, y: Array, indices: Array | None) -> None:
             best[...] = _least(x.dtype)
             if indices is None:
                 for meeting in tile.meetings:
-                    seen = x[(n, channels, *meeting.inputs)]
-                    place = best[(slice(None), *meeting.outputs)]
+                    seen = x[at(n, channels, *meeting.inputs)]
+                    place = best[at(slice(None), *meeting.outputs)]
                     np.maximum(place, seen, out=place)
             else:
                 taken = np.zeros(best.shape, dtype=np.int64)
                 fresh = np.ones(tile.shape, dtype=bool)
                 for meeting, position in positions:
-                    _take_larger(meeting, position, x[(n, channels, *meeting.inputs)], best, taken, fresh)
-                indices[(n, channels, *tile.outputs)] = taken
-            y[(n, channels, *tile.outputs)] = best
+                    _take_larger(meeting, position, x[at(n, channels, *meeting.inputs)], best, taken, fresh)
+                indices[at(n, channels, *tile.outputs)] = taken
+            y[at(n, channels, *tile.outputs)] = best
 
 
 def _take_larger(
@@ -76,8 +77,8 @@ def avg_pool(plan: Plan, x: Array, y: Array, divisors: Array) -> None:
         for n, channels in _planes(plan):
             total = np.zeros((channels.stop - channels.start, *tile.shape), dtype=x.dtype)
             for meeting in tile.meetings:
-                total[(slice(None), *meeting.outputs)] += x[(n, channels, *meeting.inputs)]
-            y[(n, channels, *tile.outputs)] = total / divisors[tile.outputs]
+                total[at(slice(None), *meeting.outputs)] += x[at(n, channels, *meeting.inputs)]
+            y[at(n, channels, *tile.outputs)] = total / divisors[tile.outputs]
 
 
 def avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Array) -> None:
@@ -86,9 +87,9 @@ def avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Array) -> None
     gx[...] = 0
     for tile in tiles(dims, plan.tile):
         for n, channels in _planes(plan):
-            share = gy[(n, channels, *tile.outputs)] / divisors[tile.outputs]
+            share = gy[at(n, channels, *tile.outputs)] / divisors[tile.outputs]
             for meeting in tile.meetings:
-                gx[(n, channels, *meeting.inputs)] += share[(slice(None), *meeting.outputs)]
+                gx[at(n, channels, *meeting.inputs)] += share[at(slice(None), *meeting.outputs)]
 
 
 def _pool(plan: Plan) -> PoolDims:

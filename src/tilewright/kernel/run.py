@@ -1,4 +1,4 @@
-"""The call: from a plan to the family's code. The only place that knows which function a family's name means."""
+"""The call: from a plan to the family's code. Only here a family's name becomes a function."""
 
 from __future__ import annotations
 

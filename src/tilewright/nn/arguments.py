@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.autograd.dtypes import as_dtype
 from tilewright.errors import ArgumentError, DtypeError, describe
 
 # What PyTorch calls its devices; all but the first are refused by name rather than as unknown dtypes.
@@ -38,15 +39,15 @@ def as_number(
 
 
 def floating_dtype(value: Any, op: str) -> np.dtype[Any]:
-    """``value`` as a floating NumPy dtype; None is float32.
+    """``value`` as a floating NumPy dtype; None is the default dtype.
 
     Raises:
         DtypeError: it names no floating dtype.
     """
     try:
-        dtype = np.dtype(np.float32 if value is None else value)
-    except TypeError:
-        dtype = np.dtype(np.void)
+        dtype = as_dtype(value)
+    except DtypeError:
+        dtype = np.dtype(np.bool_)
     if dtype.kind != "f":
         raise DtypeError(f"{op} needs a floating dtype, such as float32.", describe(dtype=value))
     return dtype

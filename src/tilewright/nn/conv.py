@@ -336,9 +336,7 @@ class ConvTranspose(_ConvBase):
         wanted = per_axis(wanted, self.rank, "output_size", op, least=0)
         least = self._dims(input_shape, (0,) * self.rank).spatial
         # As far as output_padding goes: up to the larger of stride and dilation, that one excluded.
-        most = tuple(
-            n + max(s, d) - 1 for n, s, d in zip(least, self.stride, self.dilation, strict=True)
-        )
+        most = tuple(n + max(s, d) - 1 for n, s, d in zip(least, self.stride, self.dilation, strict=True))
         if any(not low <= n <= high for low, n, high in zip(least, wanted, most, strict=True)):
             raise ShapeError(
                 f"{op} reaches output sizes from {least} to {most} from this input.",

@@ -55,7 +55,11 @@ def add_hook(
 
 
 def call_with_hooks(
-    module: Any, before: dict[int, Hook], after: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: Any,
+    before: dict[int, Hook],
+    after: dict[int, Hook],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     """Run ``module.forward`` between its hooks, as PyTorch does.
 

@@ -126,7 +126,8 @@ class Module:
         self._check_new_name(name, "buffer", self.__dict__.get("_buffers"))
         if tensor is not None and not isinstance(tensor, Tensor):
             raise DtypeError(
-                f"{self._get_name()} needs buffer {name!r} to be a Tensor or None.", describe(**{name: tensor})
+                f"{self._get_name()} needs buffer {name!r} to be a Tensor or None.",
+                describe(**{name: tensor}),
             )
         self._buffers[name] = tensor
         if persistent:
@@ -153,7 +154,9 @@ class Module:
         if members is None:
             raise self._not_initialised(name)
         if not isinstance(name, str):
-            raise DtypeError(f"{self._get_name()} needs the name of a {kind} to be text.", describe(name=name))
+            raise DtypeError(
+                f"{self._get_name()} needs the name of a {kind} to be text.", describe(name=name)
+            )
         if not name or "." in name:
             raise ArgumentError(
                 f"{self._get_name()} needs the name of a {kind} to be non-empty and without '.'.",
@@ -183,7 +186,11 @@ class Module:
             self._non_persistent_buffers_set.discard(name)
             (self.register_parameter if kind == "_parameters" else self.add_module)(name, value)
             return
-        for place, needed in (("_parameters", "a Parameter"), ("_modules", "a Module"), ("_buffers", "a Tensor")):
+        for place, needed in (
+            ("_parameters", "a Parameter"),
+            ("_modules", "a Module"),
+            ("_buffers", "a Tensor"),
+        ):
             if name in own.get(place, ()):
                 if value is not None and not (place == "_buffers" and isinstance(value, Tensor)):
                     raise DtypeError(

@@ -52,8 +52,10 @@ class _ConstantPad(_Pad):
     def __init__(self, padding: int | tuple[int, ...], value: float) -> None:
         super().__init__(padding)
         # Infinities are fine here; what is refused is what is no number at all.
-        self.value = value if value in (float("inf"), float("-inf")) else as_number(
-            value, "value", self._get_name(), least=-float("inf")
+        self.value = (
+            value
+            if value in (float("inf"), float("-inf"))
+            else as_number(value, "value", self._get_name(), least=-float("inf"))
         )
 
     def forward(self, input: Any) -> Any:

@@ -22,7 +22,13 @@ Array = npt.NDArray[Any]
 
 
 def conv_forward(
-    dims: ConvDims, x: Array, w: Array, bias: Array | None = None, *, op: str = "conv", family: str | None = None
+    dims: ConvDims,
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    *,
+    op: str = "conv",
+    family: str | None = None,
 ) -> Array:
     """y = x ⋆ w + bias for arrays of the geometry's shapes; ``family`` asks for one by name.
 

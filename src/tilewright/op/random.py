@@ -37,7 +37,9 @@ class Generator:
         if isinstance(seed, str) or str(device) != "cpu":
             device, seed = (seed, None) if isinstance(seed, str) else (device, seed)
             if str(device) != "cpu":
-                raise ArgumentError("Generator draws on the processor: its device is 'cpu'.", describe(device=device))
+                raise ArgumentError(
+                    "Generator draws on the processor: its device is 'cpu'.", describe(device=device)
+                )
         self.device = device
         if seed is None:
             self.seed()
@@ -97,7 +99,9 @@ class Generator:
         }
         return self
 
-    def uniform(self, shape: Sequence[int], dtype: Any = np.float32, low: float = 0.0, high: float = 1.0) -> Array:
+    def uniform(
+        self, shape: Sequence[int], dtype: Any = np.float32, low: float = 0.0, high: float = 1.0
+    ) -> Array:
         """Numbers from ``low`` (included) to ``high`` (excluded), drawn directly in ``dtype``."""
         found = np.dtype(dtype)
         drawn: Array
@@ -114,7 +118,9 @@ class Generator:
                 np.minimum(drawn, np.nextafter(found.type(high), found.type(low)), out=drawn)
         return drawn
 
-    def normal(self, shape: Sequence[int], dtype: Any = np.float32, mean: float = 0.0, std: float = 1.0) -> Array:
+    def normal(
+        self, shape: Sequence[int], dtype: Any = np.float32, mean: float = 0.0, std: float = 1.0
+    ) -> Array:
         """Normally distributed numbers, drawn directly in ``dtype`` (float16 in float32)."""
         found = np.dtype(dtype)
         drawn_in = np.dtype(np.float32) if found == np.float16 else found
@@ -151,19 +157,27 @@ def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:
     names = {"seed", *_LISTS, *_NUMBERS}
     if set(state) != names:
         raise ArgumentError(
-            f"A generator's state has the entries {', '.join(sorted(names))}.", describe(entries=sorted(state)), advice
+            f"A generator's state has the entries {', '.join(sorted(names))}.",
+            describe(entries=sorted(state)),
+            advice,
         )
     for name, length in _LISTS.items():
         words = state[name]
         if not isinstance(words, (list, tuple)) or len(words) != length:
-            raise ArgumentError(f"A generator's {name} is a list of {length} ints.", describe(found=words), advice)
+            raise ArgumentError(
+                f"A generator's {name} is a list of {length} ints.", describe(found=words), advice
+            )
         for word in words:
             if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word < 2**64:
-                raise ArgumentError(f"A generator's {name} holds ints of 64 bits.", describe(found=word), advice)
+                raise ArgumentError(
+                    f"A generator's {name} holds ints of 64 bits.", describe(found=word), advice
+                )
     for name, most in _NUMBERS.items():
         value = state[name]
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-            raise ArgumentError(f"A generator's {name} is an int from 0 to {most}.", describe(found=value), advice)
+            raise ArgumentError(
+                f"A generator's {name} is an int from 0 to {most}.", describe(found=value), advice
+            )
     if isinstance(state["seed"], bool) or not isinstance(state["seed"], int):
         raise ArgumentError("A generator's seed is an int.", describe(found=state["seed"]), advice)
     return dict(state)

@@ -79,9 +79,7 @@ def _numpy_pool(operation: str, dims: Dims, dtype: str) -> Plan | str:
     per_position = 3 * np.dtype(dtype).itemsize + 10
     tile = tile_within(dims.output, per_position)
     channels = max(min(dims.channels, (1 << 20) // max(math.prod(tile) * per_position, 1)), 1)
-    return Plan(
-        operation, "numpy-pool", dims, dtype, tile, 1, channels * math.prod(tile) * per_position
-    )
+    return Plan(operation, "numpy-pool", dims, dtype, tile, 1, channels * math.prod(tile) * per_position)
 
 
 def _reference(operation: str, dims: Dims, dtype: str) -> Plan | str:
@@ -90,11 +88,19 @@ def _reference(operation: str, dims: Dims, dtype: str) -> Plan | str:
 
 #: Every family, the most special first, the reference last.
 FAMILIES: tuple[Family, ...] = (
-    Family("numpy-pointwise", "1×1 convolution as one matrix product on the array itself (NumPy, BLAS).", _pointwise),
+    Family(
+        "numpy-pointwise",
+        "1×1 convolution as one matrix product on the array itself (NumPy, BLAS).",
+        _pointwise,
+    ),
     Family("numpy-taps", "Depthwise convolution as one multiply-add per tap (NumPy).", _taps),
     Family("numpy-windows", "Windows gathered tile by tile, then a matrix product (NumPy, BLAS).", _windows),
     Family("numpy-pool", "Pooling as one comparison or addition per tap (NumPy).", _numpy_pool),
-    Family("reference", "The definition, loop by loop: the oracle, never chosen while another accepts.", _reference),
+    Family(
+        "reference",
+        "The definition, loop by loop: the oracle, never chosen while another accepts.",
+        _reference,
+    ),
 )
 
 
@@ -113,7 +119,9 @@ def choose(operation: str, dims: Dims, dtype: str, family: str | None = None) ->
     """
     known = CONV_OPERATIONS if isinstance(dims, ConvDims) else POOL_OPERATIONS
     if operation not in known:
-        raise ArgumentError(f"choose needs an operation among {', '.join(known)}.", describe(operation=operation))
+        raise ArgumentError(
+            f"choose needs an operation among {', '.join(known)}.", describe(operation=operation)
+        )
     names = [candidate.name for candidate in FAMILIES]
     if family is not None and family not in names:
         raise ArgumentError(f"choose needs a family among {', '.join(names)}.", describe(family=family))

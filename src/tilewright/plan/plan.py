@@ -48,7 +48,9 @@ class Plan:
 SCRATCH_BYTES = 1 << 20
 
 
-def tile_within(output: tuple[int, ...], bytes_per_sample: int, budget: int = SCRATCH_BYTES) -> tuple[int, ...]:
+def tile_within(
+    output: tuple[int, ...], bytes_per_sample: int, budget: int = SCRATCH_BYTES
+) -> tuple[int, ...]:
     """The largest tile of output positions, innermost axes first, whose scratch stays within the budget.
 
     >>> tile_within((100, 100), 1000, budget=250_000)

@@ -1,4 +1,4 @@
-"""What processor this is: name, vector features and cores, as far as the system tells without extra packages."""
+"""What processor this is: name, vector features and cores, as far as the system itself tells."""
 
 from __future__ import annotations
 

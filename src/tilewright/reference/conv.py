@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tilewright.geometry.boxes import at
 from tilewright.geometry.conv import ConvDims
 
 Array = npt.NDArray[Any]
@@ -29,8 +30,8 @@ def forward(dims: ConvDims, x: Array, w: Array, bias: Array | None = None) -> Ar
     for tap, window in _windows(dims):
         for g in range(dims.groups):
             inputs, outputs = _channels(dims, g)
-            seen = laid_out[(slice(None), inputs, *window)]
-            y[:, outputs] += np.einsum("nc...,kc->nk...", seen, w[(outputs, slice(None), *tap)])
+            seen = laid_out[at(slice(None), inputs, *window)]
+            y[:, outputs] += np.einsum("nc...,kc->nk...", seen, w[at(outputs, slice(None), *tap)])
     if bias is not None:
         y += bias.reshape((1, -1) + (1,) * dims.rank)
     return y
@@ -42,8 +43,8 @@ def data_gradient(dims: ConvDims, gy: Array, w: Array) -> Array:
     for tap, window in _windows(dims):
         for g in range(dims.groups):
             inputs, outputs = _channels(dims, g)
-            share = np.einsum("nk...,kc->nc...", gy[:, outputs], w[(outputs, slice(None), *tap)])
-            laid_out[(slice(None), inputs, *window)] += share
+            share = np.einsum("nk...,kc->nc...", gy[:, outputs], w[at(outputs, slice(None), *tap)])
+            laid_out[at(slice(None), inputs, *window)] += share
     return gather_back(dims, laid_out)
 
 
@@ -54,9 +55,9 @@ def weight_gradient(dims: ConvDims, x: Array, gy: Array) -> Array:
     for tap, window in _windows(dims):
         for g in range(dims.groups):
             inputs, outputs = _channels(dims, g)
-            seen = laid_out[(slice(None), inputs, *window)]
+            seen = laid_out[at(slice(None), inputs, *window)]
             all_but_channels = (0, *range(2, 2 + dims.rank))
-            gw[(outputs, slice(None), *tap)] = np.tensordot(
+            gw[at(outputs, slice(None), *tap)] = np.tensordot(
                 gy[:, outputs], seen, axes=(all_but_channels, all_but_channels)
             )
     return gw
@@ -71,7 +72,7 @@ def lay_out(dims: ConvDims, x: Array) -> Array:
     """x̃ of the formula: x with input dilation's zeros, padding and cropping in place."""
     laid_out = np.zeros(_laid_out_shape(dims), dtype=x.dtype)
     inner, kept = _sample_places(dims)
-    laid_out[(slice(None), slice(None), *inner)] = x[(slice(None), slice(None), *kept)]
+    laid_out[at(slice(None), slice(None), *inner)] = x[at(slice(None), slice(None), *kept)]
     return laid_out
 
 
@@ -79,7 +80,7 @@ def gather_back(dims: ConvDims, laid_out: Array) -> Array:
     """The adjoint of :func:`lay_out`: picks each sample of x back out; cropped samples give zero."""
     x = np.zeros(dims.input_shape, dtype=laid_out.dtype)
     inner, kept = _sample_places(dims)
-    x[(slice(None), slice(None), *kept)] = laid_out[(slice(None), slice(None), *inner)]
+    x[at(slice(None), slice(None), *kept)] = laid_out[at(slice(None), slice(None), *inner)]
     return x
 
 
@@ -91,7 +92,7 @@ def _laid_out_shape(dims: ConvDims) -> tuple[int, ...]:
 def _sample_places(dims: ConvDims) -> tuple[list[slice], list[slice]]:
     """Per axis: where samples stand in x̃, and which samples those are."""
     inner, kept = [], []
-    for n, e, (lo, hi), size in zip(
+    for n, e, (lo, _), size in zip(
         dims.spatial, dims.input_dilation, dims.padding, _laid_out_shape(dims)[2:], strict=True
     ):
         indices = [i for i in range(n) if 0 <= i * e + lo < size]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tilewright.geometry.boxes import at
 from tilewright.geometry.pool import PoolDims
 
 Array = npt.NDArray[Any]
@@ -28,11 +29,11 @@ def max_pool(dims: PoolDims, x: Array) -> tuple[Array, Array]:
         for n, c in product(range(dims.batch), range(dims.channels)):
             best, best_place = None, 0
             for place in places:
-                value = x[(n, c, *place)]
+                value = x[at(n, c, *place)]
                 if best is None or (value > best) or (np.isnan(value) and not np.isnan(best)):
                     best, best_place = value, int(np.ravel_multi_index(place, dims.spatial))
-            y[(n, c, *o)] = best
-            indices[(n, c, *o)] = best_place
+            y[at(n, c, *o)] = best
+            indices[at(n, c, *o)] = best_place
     return y, indices
 
 
@@ -41,18 +42,16 @@ def max_pool_gradient(dims: PoolDims, gy: Array, indices: Array) -> Array:
     planes = np.zeros((dims.batch, dims.channels, int(np.prod(dims.spatial))), dtype=gy.dtype)
     for n, c in product(range(dims.batch), range(dims.channels)):
         for o in product(*(range(size) for size in dims.output)):
-            planes[n, c, indices[(n, c, *o)]] += gy[(n, c, *o)]
+            planes[n, c, indices[at(n, c, *o)]] += gy[at(n, c, *o)]
     return planes.reshape(dims.input_shape)
 
 
-def avg_pool(
-    dims: PoolDims, x: Array, count_include_pad: bool = True, divisor: int | None = None
-) -> Array:
+def avg_pool(dims: PoolDims, x: Array, count_include_pad: bool = True, divisor: int | None = None) -> Array:
     """The sum of each window over its divisor (see :func:`window_divisor`)."""
     y = np.zeros(dims.output_shape, dtype=x.dtype)
     for o, places in _window_places(dims):
-        total = sum(x[(slice(None), slice(None), *place)] for place in places)
-        y[(slice(None), slice(None), *o)] = total / x.dtype.type(
+        total = sum(x[at(slice(None), slice(None), *place)] for place in places)
+        y[at(slice(None), slice(None), *o)] = total / x.dtype.type(
             window_divisor(dims, o, count_include_pad, divisor)
         )
     return y
@@ -64,11 +63,11 @@ def avg_pool_gradient(
     """Each output's gradient, over its divisor, goes to every sample of its window."""
     gx = np.zeros(dims.input_shape, dtype=gy.dtype)
     for o, places in _window_places(dims):
-        share = gy[(slice(None), slice(None), *o)] / gy.dtype.type(
+        share = gy[at(slice(None), slice(None), *o)] / gy.dtype.type(
             window_divisor(dims, o, count_include_pad, divisor)
         )
         for place in places:
-            gx[(slice(None), slice(None), *place)] += share
+            gx[at(slice(None), slice(None), *place)] += share
     return gx
 
 

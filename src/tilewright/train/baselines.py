@@ -63,14 +63,17 @@ def thumbnails(images: Array, values: int) -> Thumbnail:
     room = values // channels
     if room < 1:
         raise ArgumentError(
-            "A thumbnail needs at least one value for each channel.", describe(values=values, channels=channels)
+            "A thumbnail needs at least one value for each channel.",
+            describe(values=values, channels=channels),
         )
     exact = images.astype(np.float64)
     best: Thumbnail | None = None
     least = np.inf
     for rows in range(1, min(room, height) + 1):
         size = (rows, min(room // rows, width))
-        down_up = [_shrink_and_enlarge(long, short) for long, short in zip((height, width), size, strict=True)]
+        down_up = [
+            _shrink_and_enlarge(long, short) for long, short in zip((height, width), size, strict=True)
+        ]
         rebuilt = down_up[0] @ exact @ down_up[1].T
         error = float(np.mean((rebuilt - exact) ** 2))
         if error < least:

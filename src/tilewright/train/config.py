@@ -227,9 +227,7 @@ def config_from(found: Mapping[str, Any], source: str | os.PathLike[str]) -> Run
     model, data = top.table("model"), top.table("data")
     optimizer, training = top.table("optimizer"), top.table("training")
     model.has_only("name", "options")
-    data.has_only(
-        "name", "train_samples", "test_samples", "image_shape", "classes", "mean", "std", "folder"
-    )
+    data.has_only("name", "train_samples", "test_samples", "image_shape", "classes", "mean", "std", "folder")
     optimizer.has_only("name", "options")
     training.has_only("task", "epochs", "batch_size", "seed", "validate_every", "log_every")
     task = training.text("task")
@@ -330,7 +328,9 @@ class _Table:
         for name, value in table.found.items():
             items = value if isinstance(value, list) else [value]
             if not all(isinstance(item, (bool, int, float, str)) and _is_modest(item) for item in items):
-                raise table.wrong(name, f"a text, a truth, a number of at most {_MAX_SIZE}, or a list of these")
+                raise table.wrong(
+                    name, f"a text, a truth, a number of at most {_MAX_SIZE}, or a list of these"
+                )
         return {name: tuple(v) if isinstance(v, list) else v for name, v in table.found.items()}
 
 

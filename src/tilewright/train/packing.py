@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
 
 Array = np.ndarray[Any, Any]
@@ -35,7 +36,7 @@ def pack(name: str, value: Any) -> tuple[Any, dict[str, Array]]:
 
     Args:
         name: what the tensors' names begin with.
-        value: dicts, lists, tuples, arrays, Tensors, strings, bytes-free numbers, truths and None, nested.
+        value: dicts, lists, tuples, arrays, Tensors, strings, numbers, truths and None, nested.
 
     Returns:
         The value in JSON's terms, and the arrays by name.
@@ -53,7 +54,7 @@ def pack(name: str, value: Any) -> tuple[Any, dict[str, Array]]:
 def _pack(name: str, value: Any, tensors: dict[str, Array]) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, np.floating):
         return float(value) if math.isfinite(value) else {"$float": str(float(value))}
     if isinstance(value, np.bool_):
         return bool(value)
@@ -92,12 +93,10 @@ def _pack_mapping(name: str, value: Mapping[Any, Any], tensors: dict[str, Array]
 
 
 def _as_array(value: Any) -> Array | None:
-    if isinstance(value, np.ndarray):
-        return value
-    # A NumPy float scalar or a Tensor: both turn into an array without a copy of what they mean.
-    if isinstance(value, np.floating) or hasattr(value, "numpy"):
-        return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-    return None
+    if isinstance(value, Tensor):
+        return value.detach().numpy()
+    # NumPy's float scalars as arrays without axes: as JSON numbers they would come back as float64.
+    return np.asarray(value) if isinstance(value, (np.ndarray, np.floating)) else None
 
 
 def unpack(value: Any, tensors: Mapping[str, Array]) -> Any:

@@ -95,9 +95,7 @@ def save_state(
     )
 
 
-def load_state(
-    path: Path, model: Module, optimizer: Any, loader: DataLoader, config: RunConfig
-) -> Position:
+def load_state(path: Path, model: Module, optimizer: Any, loader: DataLoader, config: RunConfig) -> Position:
     """Put the state of ``last.safetensors`` into everything that has a share in it.
 
     Raises:

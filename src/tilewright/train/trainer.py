@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tilewright.data import DataLoader, Dataset, ImageSet
@@ -15,12 +15,22 @@ from tilewright.op.random import manual_seed
 from tilewright.optim import SGD
 from tilewright.train import progress as shown
 from tilewright.train.checkpoint import remove_leftovers
-from tilewright.train.config import describe_run, same_facts, write_config
+from tilewright.train.config import TrainingConfig, describe_run, same_facts, write_config
 from tilewright.train.evaluate import Evaluation, as_pair, evaluate
 from tilewright.train.interrupt import Interrupts, TrainingInterrupted
 from tilewright.train.metrics import Row, RunningSums
+from tilewright.train.report import Report, make_report
 from tilewright.train.run import RunFolder
-from tilewright.train.state import Position, Score, load_model, load_state, save_model, save_state
+from tilewright.train.state import (
+    Position,
+    Score,
+    load_model,
+    load_state,
+    put_weights,
+    save_model,
+    save_state,
+    weights_of,
+)
 from tilewright.train.tasks import find_task
 
 # The bar's numbers follow about the last twenty batches.
@@ -37,6 +47,7 @@ class Result:
         best: the best validation; its weights are the run's ``model.safetensors``.
         last: the validation after the last step.
         run_dir: the run folder, or None.
+        report: the best weights judged once more, and the pictures drawn; None without a run folder.
     """
 
     steps: int
@@ -44,6 +55,7 @@ class Result:
     best: Score
     last: Score
     run_dir: str | None
+    report: Report | None
 
 
 class Trainer:
@@ -66,6 +78,7 @@ class Trainer:
         validate_every: validate (and save) every so many batches, and at each epoch's end.
         log_every: a row of ``metrics.csv`` every so many batches.
         progress: show a live bar on a terminal, or plain lines elsewhere, on standard error.
+        pictures: draw the run folder's pictures at the end.
         data_folder: where ``data`` was read from, noted in ``config.toml``.
 
     Raises:
@@ -90,6 +103,7 @@ class Trainer:
         validate_every: int = 100,
         log_every: int = 20,
         progress: bool = True,
+        pictures: bool = True,
         data_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         for name, value in (("epochs", epochs), ("validate_every", validate_every), ("log_every", log_every)):
@@ -99,21 +113,20 @@ class Trainer:
                 )
         self.model = model
         self.task = find_task(task)
+        self.data = data
         self.train_data, self.test_data = _two_parts(data)
-        self.optimizer = (
-            SGD(model.parameters(), lr=0.01, momentum=0.9) if optimizer is None else optimizer
-        )
+        self.optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9) if optimizer is None else optimizer
         self.loader = DataLoader(self.train_data, batch_size=batch_size, shuffle=True, seed=seed)
         self.epochs = epochs
         self.seed = seed
         self.validate_every = validate_every
         self.log_every = log_every
         self.progress = progress
+        self.pictures = pictures
         self.run = None if run_dir is None else RunFolder(run_dir)
         self.position = Position()
-        self.config = describe_run(
-            model, data, self.optimizer, self.loader, task, epochs, validate_every, log_every, data_folder
-        )
+        training = TrainingConfig(task, epochs, batch_size, seed, validate_every, log_every)
+        self.config = describe_run(model, data, self.optimizer, training, data_folder)
 
     @property
     def total_steps(self) -> int:
@@ -145,9 +158,9 @@ class Trainer:
         best, last = self.position.best, self.position.last
         if best is None or last is None:
             raise StateError("fit needs at least one step.", describe(steps=self.position.step))
-        return Result(
-            self.position.step, self.position.seconds, best, last, str(self.run.path) if self.run else None
-        )
+        folder = None if self.run is None else str(self.run.path)
+        report = None if self.run is None else self._report(self.run)
+        return Result(self.position.step, self.position.seconds, best, last, folder, report)
 
     def _prepare(self, resume: bool, overwrite: bool) -> None:
         if resume:
@@ -269,6 +282,16 @@ class Trainer:
         if self.run is not None and not is_saved:
             self._save(self.run)
         raise TrainingInterrupted(self.position.step, self.total_steps, self.run.path if self.run else None)
+
+    def _report(self, run: RunFolder) -> Report:
+        """Judge and draw the best weights; those of the last step return afterwards."""
+        latest = {name: array.copy() for name, array in weights_of(self.model).items()}
+        _, best = load_model(run.model)
+        put_weights(self.model, best, run.model)
+        try:
+            return make_report(run, self.model, self.data, self.config, pictures=self.pictures)
+        finally:
+            put_weights(self.model, latest, run.model)
 
     def _take_up(self, run: RunFolder) -> Position:
         before = run.resumable_config()

@@ -1,0 +1,469 @@
+"""Operations on two operands: + - * / // % **, maximum, minimum, where, and what brings operands together."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tilewright.autograd.checks import broadcast, shapes_differ
+from tilewright.autograd.dtypes import (
+    get_default_dtype,
+    native,
+    number_as,
+    of_number,
+    promote_operands,
+    promote_with_python,
+)
+from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
+from tilewright.errors import ArgumentError, DtypeError, describe
+
+if TYPE_CHECKING:
+    from tilewright.autograd.tensor import Tensor
+
+Pair = tuple["Tensor | None", "Tensor | None"]
+
+
+# --- casts and broadcasts: what every gradient below leans on -------------------------------------------------
+
+
+def _cast_forward(context: Context, x: Array, *, dtype: Any) -> Array:
+    return x.astype(dtype)
+
+
+def _cast_backward(context: Context, gradient: Tensor) -> Tensor:
+    # The engine brings a gradient to the dtype of what it belongs to.
+    return gradient
+
+
+rule("cast", _cast_forward, _cast_backward, keeps=(), keeps_output=False)
+
+
+def cast(input: X, dtype: Any) -> X:
+    """The values in another dtype; the same object if it has that dtype already."""
+    return input if input.dtype == dtype else run("cast", input, dtype=dtype)
+
+
+def _sum_to_forward(context: Context, x: Array, *, shape: tuple[int, ...]) -> Array:
+    lead = x.ndim - len(shape)
+    stretched = tuple(
+        i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1)
+    )
+    return np.add.reduce(x, axis=stretched, keepdims=True).reshape(shape)
+
+
+def _sum_to_backward(context: Context, gradient: Tensor) -> Tensor:
+    return run("broadcast_to", gradient, shape=context.shapes[0])
+
+
+def _broadcast_to_forward(context: Context, x: Array, *, shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(x, shape)
+
+
+def _broadcast_to_backward(context: Context, gradient: Tensor) -> Tensor:
+    return run("sum_to", gradient, shape=context.shapes[0])
+
+
+rule("sum_to", _sum_to_forward, _sum_to_backward, keeps=(), keeps_output=False)
+rule("broadcast_to", _broadcast_to_forward, _broadcast_to_backward, keeps=(), keeps_output=False, view=True)
+
+
+def unbroadcast(gradient: X, shape: tuple[int, ...] | None) -> X:
+    """The gradient of what was broadcast from ``shape``: summed over every axis that was stretched."""
+    return gradient if shape is None or gradient.shape == shape else run("sum_to", gradient, shape=shape)
+
+
+# --- operands -------------------------------------------------------------------------------------------------
+
+
+def pair(name: str, first: Any, second: Any) -> tuple[Any, Any]:
+    """Two operands in the dtype that their operation has.
+
+    Tensors and arrays stay what they are, but an array beside a Tensor becomes one; a Python number becomes
+    a NumPy number.
+
+    Raises:
+        DtypeError: an operand is neither a Tensor, an array nor a number.
+    """
+    x = first._data if isinstance(first, Taped) else first
+    y = second._data if isinstance(second, Taped) else second
+    if type(x) is np.ndarray and type(y) is np.ndarray:
+        if first is x:
+            if second is not y:
+                first = made(native(x))
+        elif second is y:
+            second = made(native(y))
+        if x.dtype != y.dtype:
+            dtype = promote_operands(x.dtype, x.ndim == 0, y.dtype, y.ndim == 0)
+            return cast(first, dtype), cast(second, dtype)
+        return first, second
+    if type(x) is np.ndarray:
+        number = python_number(name, second)
+        dtype = promote_with_python(x.dtype, number)
+        return (first if x.dtype == dtype else cast(first, dtype)), number_as(dtype, number)
+    if type(y) is np.ndarray:
+        number = python_number(name, first)
+        dtype = promote_with_python(y.dtype, number)
+        return number_as(dtype, number), (second if y.dtype == dtype else cast(second, dtype))
+    raise DtypeError(f"{name} needs a Tensor or a NumPy array.", describe(first=first, second=second))
+
+
+def python_number(name: str, value: Any) -> bool | int | float:
+    """``value`` as a Python number.
+
+    Raises:
+        DtypeError: it is something else.
+    """
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        number: bool | int | float = value.item()
+        return number
+    raise DtypeError(f"{name} needs Tensors, NumPy arrays or numbers.", describe(operand=value))
+
+
+def combine(name: str, first: Any, second: Any, **attributes: Any) -> Any:
+    """Run an elementwise operation on two operands, of one dtype and with shapes that broadcast."""
+    first, second = pair(name, first, second)
+    try:
+        return apply(name, first, second, **attributes)
+    except ValueError as error:
+        if "broadcast" in str(error):
+            raise shapes_differ(name, np.shape(_raw(first)), np.shape(_raw(second))) from None
+        raise
+
+
+def _raw(value: Any) -> Any:
+    return value._data if isinstance(value, Taped) else value
+
+
+def floating(name: str, input: Any) -> Any:
+    """Integers and bools as the default float dtype; floats as they are; Python numbers as arrays."""
+    if not isinstance(input, (Taped, np.ndarray)):
+        return np.asarray(python_number(name, input), get_default_dtype())
+    found: Any = input
+    return found if found.dtype.kind == "f" else cast(found, get_default_dtype())
+
+
+def _crossed(needs: tuple[bool, ...]) -> tuple[int, ...]:
+    """Each operand is read for the gradient of the other."""
+    return (1,) * needs[0] + (0,) * needs[1]
+
+
+def _both_for_second(needs: tuple[bool, ...]) -> tuple[int, ...]:
+    return (0, 1) if needs[1] else (1,)
+
+
+# --- the rules ------------------------------------------------------------------------------------------------
+
+
+def _add_backward(context: Context, gradient: Tensor) -> Pair:
+    needs, shapes = context.needs, context.shapes
+    return (
+        unbroadcast(gradient, shapes[0]) if needs[0] else None,
+        unbroadcast(gradient, shapes[1]) if needs[1] else None,
+    )
+
+
+def _sub_backward(context: Context, gradient: Tensor) -> Pair:
+    needs, shapes = context.needs, context.shapes
+    return (
+        unbroadcast(gradient, shapes[0]) if needs[0] else None,
+        -unbroadcast(gradient, shapes[1]) if needs[1] else None,
+    )
+
+
+def _mul_backward(context: Context, gradient: Tensor) -> Pair:
+    needs, shapes = context.needs, context.shapes
+    return (
+        unbroadcast(gradient * context.operand(1), shapes[0]) if needs[0] else None,
+        unbroadcast(gradient * context.operand(0), shapes[1]) if needs[1] else None,
+    )
+
+
+def _div_backward(context: Context, gradient: Tensor) -> Pair:
+    needs, shapes = context.needs, context.shapes
+    divisor = context.operand(1)
+    share = gradient / divisor
+    return (
+        unbroadcast(share, shapes[0]) if needs[0] else None,
+        -unbroadcast(share * (context.operand(0) / divisor), shapes[1]) if needs[1] else None,
+    )
+
+
+def _remainder_backward(context: Context, gradient: Tensor) -> Pair:
+    needs, shapes = context.needs, context.shapes
+    return (
+        unbroadcast(gradient, shapes[0]) if needs[0] else None,
+        -unbroadcast(gradient * floor_divide(context.operand(0), context.operand(1)), shapes[1])
+        if needs[1]
+        else None,
+    )
+
+
+def _power_forward(context: Context, base: Any, exponent: Any) -> Any:
+    if not isinstance(exponent, np.ndarray):
+        # NumPy's own short cuts hold for Python numbers only; np.power is 20 times slower than these.
+        if exponent == 2:
+            return np.square(base)
+        if exponent == 1:
+            return np.array(base)
+        if exponent == 3:
+            return base * base * base
+        if base.dtype.kind == "f":
+            if exponent == 0.5:
+                return np.sqrt(base)
+            if exponent == -1:
+                return np.reciprocal(base)
+    return np.power(base, exponent)
+
+
+def _power_backward(context: Context, gradient: Tensor) -> Pair:
+    base, exponent = context.operand(0), context.operand(1)
+    for_base = for_exponent = None
+    if context.needs[0]:
+        if isinstance(exponent, Taped):
+            slope = where(exponent == 0, 0.0, exponent * base ** (exponent - 1))
+        elif exponent == 0:
+            slope = base * 0.0
+        else:
+            slope = base * 2.0 if exponent == 2 else base ** (float(exponent) - 1.0) * float(exponent)
+        for_base = unbroadcast(gradient * slope, context.shapes[0])
+    if context.needs[1]:
+        from tilewright.autograd.elementwise import log
+
+        result = context.output()
+        # x^y·log x tends to 0 as x does, when y ≥ 0.
+        base = base if isinstance(base, Taped) else made(np.asarray(base))
+        flat = logical_flat(base, exponent)
+        slope = where(flat, 0.0, result * log(where(flat, 1.0, base)))
+        for_exponent = unbroadcast(gradient * slope, context.shapes[1])
+    return for_base, for_exponent
+
+
+def logical_flat(base: Any, exponent: Any) -> Any:
+    """Where x^y has slope 0 in y: x = 0 and y ≥ 0."""
+    return (base == 0) & (exponent >= 0)
+
+
+def _larger_backward(context: Context, gradient: Tensor) -> Pair:
+    return _chosen_backward(context, gradient, operator.gt)
+
+
+def _smaller_backward(context: Context, gradient: Tensor) -> Pair:
+    return _chosen_backward(context, gradient, operator.lt)
+
+
+def _chosen_backward(context: Context, gradient: Tensor, wins: Callable[[Any, Any], Any]) -> Pair:
+    first, second = context.operand(0), context.operand(1)
+    # Equal operands share the gradient.
+    shared = where(first == second, gradient * 0.5, gradient)
+    needs, shapes = context.needs, context.shapes
+    return (
+        unbroadcast(where(wins(second, first), 0.0, shared), shapes[0]) if needs[0] else None,
+        unbroadcast(where(wins(first, second), 0.0, shared), shapes[1]) if needs[1] else None,
+    )
+
+
+def _where_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    condition = context.operand(0)
+    needs, shapes = context.needs, context.shapes
+    return (
+        None,
+        unbroadcast(where(condition, gradient, 0.0), shapes[1]) if needs[1] else None,
+        unbroadcast(where(condition, 0.0, gradient), shapes[2]) if needs[2] else None,
+    )
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A NumPy function as a forward that keeps nothing."""
+    return lambda context, *arrays: function(*arrays)
+
+
+rule("add", _plain(np.add), _add_backward, keeps=(), keeps_output=False)
+rule("sub", _plain(np.subtract), _sub_backward, keeps=(), keeps_output=False)
+rule("mul", _plain(np.multiply), _mul_backward, keeps=_crossed, keeps_output=False)
+rule("div", _plain(np.true_divide), _div_backward, keeps=_both_for_second, keeps_output=False)
+rule("floor_divide", _plain(np.floor_divide))
+rule("remainder", _plain(np.remainder), _remainder_backward, keeps=_both_for_second, keeps_output=False)
+rule("pow", _power_forward, _power_backward, keeps=(0, 1))
+rule("maximum", _plain(np.maximum), _larger_backward, keeps=(0, 1), keeps_output=False)
+rule("minimum", _plain(np.minimum), _smaller_backward, keeps=(0, 1), keeps_output=False)
+rule("where", _plain(np.where), _where_backward, keeps=(0,), keeps_output=False)
+
+
+# --- the functions --------------------------------------------------------------------------------------------
+
+
+def add(input: X, other: Any, *, alpha: int | float = 1) -> X:
+    """``input + alpha · other``, elementwise, broadcast.
+
+    Raises:
+        ShapeError: the shapes don't broadcast.
+        DtypeError: an operand is neither a Tensor, an array nor a number.
+    """
+    if alpha != 1:
+        other = mul(other, alpha) if isinstance(other, (Taped, np.ndarray)) else other * alpha
+    result: X = combine("add", input, other)
+    return result
+
+
+def sub(input: X, other: Any, *, alpha: int | float = 1) -> X:
+    """``input − alpha · other``; errors as for :func:`add`."""
+    if alpha != 1:
+        other = mul(other, alpha) if isinstance(other, (Taped, np.ndarray)) else other * alpha
+    if getattr(input, "dtype", None) == np.bool_ and (
+        isinstance(other, bool) or getattr(other, "dtype", None) == np.bool_
+    ):
+        raise DtypeError("sub needs numbers: bools have no difference.", describe(input=input), "Use a ^ b.")
+    result: X = combine("sub", input, other)
+    return result
+
+
+def rsub(input: X, other: Any) -> X:
+    """``other − input``."""
+    return sub(other, input)
+
+
+def mul(input: X, other: Any) -> X:
+    """``input · other``, elementwise; errors as for :func:`add`."""
+    result: X = combine("mul", input, other)
+    return result
+
+
+def div(input: X, other: Any, *, rounding_mode: str | None = None) -> X:
+    """``input / other``; integers give floats. ``rounding_mode`` may be "floor" or "trunc"."""
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode not in (None, "trunc"):
+        raise ArgumentError(
+            "div needs rounding_mode None, 'floor' or 'trunc'.", describe(rounding_mode=rounding_mode)
+        )
+    first, second = pair("div", input, other)
+    whole = first.dtype.kind != "f"
+    if whole:
+        dtype = get_default_dtype()
+        first = cast(first, dtype) if isinstance(first, (Taped, np.ndarray)) else dtype.type(first)
+        second = cast(second, dtype) if isinstance(second, (Taped, np.ndarray)) else dtype.type(second)
+    result: X = combine("div", first, second)
+    if rounding_mode == "trunc":
+        from tilewright.autograd.elementwise import trunc
+
+        result = trunc(result)
+        return cast(result, _wider(input, other)) if whole else result
+    return result
+
+
+def _wider(first: Any, second: Any) -> Any:
+    from tilewright.autograd.dtypes import result_type
+
+    return result_type(first, second)
+
+
+def rdiv(input: X, other: Any) -> X:
+    """``other / input``."""
+    return div(other, input)
+
+
+def floor_divide(input: X, other: Any) -> X:
+    """``⌊input / other⌋``; no gradient.
+
+    Raises:
+        ArgumentError: integers are divided by 0.
+    """
+    _no_integer_zero("floor_divide", input, other)
+    result: X = combine("floor_divide", input, other)
+    return result
+
+
+def rfloor_divide(input: X, other: Any) -> X:
+    """``⌊other / input⌋``."""
+    return floor_divide(other, input)
+
+
+def remainder(input: X, other: Any) -> X:
+    """``input − other · ⌊input / other⌋``: the sign is that of the divisor.
+
+    Raises:
+        ArgumentError: integers are divided by 0.
+    """
+    _no_integer_zero("remainder", input, other)
+    result: X = combine("remainder", input, other)
+    return result
+
+
+def rremainder(input: X, other: Any) -> X:
+    """``other mod input``."""
+    return remainder(other, input)
+
+
+def _no_integer_zero(name: str, input: Any, other: Any) -> None:
+    first, second = _raw(input), _raw(other)
+    kinds = [np.asarray(x).dtype.kind for x in (first, second)]
+    if "f" not in kinds and not np.all(second):
+        raise ArgumentError(f"{name} needs integers to be divided by other than 0.", "a divisor with a 0 in it")
+
+
+def pow(input: X, exponent: Any) -> X:
+    """``input ^ exponent``, elementwise.
+
+    Raises:
+        ArgumentError: an integer is raised to a negative power.
+    """
+    first, second = pair("pow", input, exponent)
+    if first.dtype.kind in "iu" and np.any(_raw(second) < 0):
+        raise ArgumentError(
+            "pow needs an exponent of 0 or more for integers.", "a negative exponent", "Use x.float() first."
+        )
+    result: X = combine("pow", first, second)
+    return result
+
+
+def rpow(input: X, other: Any) -> X:
+    """``other ^ input``."""
+    return pow(other, input)
+
+
+def maximum(input: X, other: Any) -> X:
+    """The larger of two, elementwise; NaN if either is. Where both are equal, each gets half the gradient."""
+    result: X = combine("maximum", input, other)
+    return result
+
+
+def minimum(input: X, other: Any) -> X:
+    """The smaller of two, elementwise; NaN if either is. Where both are equal, each gets half the gradient."""
+    result: X = combine("minimum", input, other)
+    return result
+
+
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """``input`` where ``condition`` holds and ``other`` elsewhere; with the condition alone, where it holds.
+
+    Args:
+        condition: a bool Tensor or array.
+        input: Tensor, array or number.
+        other: Tensor, array or number.
+
+    Returns:
+        A Tensor or array; with the condition alone a tuple of index Tensors or arrays, one for each axis.
+
+    Raises:
+        DtypeError: ``condition`` is not bool.
+        ShapeError: the shapes don't broadcast.
+    """
+    test = _raw(condition)
+    if not isinstance(test, np.ndarray) or test.dtype != np.bool_:
+        raise DtypeError("where needs a condition of bools.", describe(condition=condition))
+    if input is None and other is None:
+        found = np.nonzero(test)
+        return tuple(made(x) for x in found) if isinstance(condition, Taped) else found
+    if isinstance(_raw(input), np.ndarray) or isinstance(_raw(other), np.ndarray):
+        input, other = pair("where", input, other)
+    else:
+        one, two = python_number("where", input), python_number("where", other)
+        dtype = max(of_number(one), of_number(two), key=lambda found: "biuf".index(found.kind))
+        input, other = np.asarray(one, dtype), np.asarray(two, dtype)
+    broadcast("where", test.shape, np.shape(_raw(input)), np.shape(_raw(other)))
+    return apply("where", condition, input, other)

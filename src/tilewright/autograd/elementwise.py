@@ -1,0 +1,316 @@
+"""Operations on one operand, elementwise: exp, log, tanh, clamp, rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tilewright.autograd.arithmetic import floating, pair, unbroadcast, where
+from tilewright.autograd.checks import broadcast
+from tilewright.autograd.tape import Array, Context, Taped, X, apply, rule, run
+from tilewright.errors import ArgumentError, DtypeError, describe
+
+if TYPE_CHECKING:
+    from tilewright.autograd.tensor import Tensor
+
+Slope = Callable[["Tensor"], "Tensor"]
+
+
+def _forward(function: Callable[[Array], Any]) -> Callable[..., Any]:
+    return lambda context, x: function(x)
+
+
+def _from_input(name: str, function: Callable[[Array], Any], slope: Slope) -> None:
+    """A rule whose slope is a function of its input."""
+    rule(
+        name,
+        _forward(function),
+        lambda context, gradient: gradient * slope(context.input(0)),
+        keeps=(0,),
+        keeps_output=False,
+    )
+
+
+def _from_output(name: str, function: Callable[[Array], Any], slope: Slope) -> None:
+    """A rule whose slope is a function of its output."""
+    rule(name, _forward(function), lambda context, gradient: gradient * slope(context.output()), keeps=())
+
+
+def _stepwise(name: str, function: Callable[[Array], Any]) -> None:
+    """A rule whose slope is 0 wherever it has one."""
+    rule(name, _forward(function), lambda context, gradient: gradient * 0.0, keeps=(), keeps_output=False)
+
+
+def _sigmoid(x: Array) -> Any:
+    # exp overflows to infinity for x below −88 (float32), and 1 / (1 + ∞) is the right 0.
+    return np.reciprocal(np.exp(-x) + x.dtype.type(1))
+
+
+def _round_half_even(x: Array) -> Any:
+    return x if x.dtype.kind in "biu" else np.rint(x)
+
+
+def _unless_whole(function: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """NumPy's floor and kin refuse bools; whole numbers are their own floor."""
+    return lambda x: np.array(x) if x.dtype.kind in "biu" else function(x)
+
+
+rule("neg", _forward(np.negative), lambda context, gradient: -gradient, keeps=(), keeps_output=False)
+_from_input("abs", np.absolute, lambda x: sign(x))
+_from_output("exp", np.exp, lambda y: y)
+_from_output("expm1", np.expm1, lambda y: y + 1.0)
+_from_input("log", np.log, lambda x: reciprocal(x))
+_from_input("log2", np.log2, lambda x: reciprocal(x * math.log(2.0)))
+_from_input("log10", np.log10, lambda x: reciprocal(x * math.log(10.0)))
+_from_input("log1p", np.log1p, lambda x: reciprocal(x + 1.0))
+_from_output("sqrt", np.sqrt, lambda y: reciprocal(y * 2.0))
+_from_output("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), lambda y: y * y * y * -0.5)
+_from_output("reciprocal", np.reciprocal, lambda y: -(y * y))
+_from_input("square", np.square, lambda x: x * 2.0)
+_from_input("sin", np.sin, lambda x: cos(x))
+_from_input("cos", np.cos, lambda x: -sin(x))
+_from_output("tan", np.tan, lambda y: y * y + 1.0)
+_from_output("sinh", np.sinh, lambda y: sqrt(y * y + 1.0))
+_from_input("cosh", np.cosh, lambda x: sinh(x))
+_from_output("tanh", np.tanh, lambda y: 1.0 - y * y)
+_from_input("asin", np.arcsin, lambda x: rsqrt(1.0 - x * x))
+_from_input("acos", np.arccos, lambda x: -rsqrt(1.0 - x * x))
+_from_input("atan", np.arctan, lambda x: reciprocal(x * x + 1.0))
+_from_output("sigmoid", _sigmoid, lambda y: y * (1.0 - y))
+_stepwise("sign", lambda x: np.sign(x) if x.dtype != np.bool_ else np.array(x))
+_stepwise("floor", _unless_whole(np.floor))
+_stepwise("ceil", _unless_whole(np.ceil))
+_stepwise("round", _round_half_even)
+_stepwise("trunc", _unless_whole(np.trunc))
+
+
+def _relu_backward(context: Context, gradient: Tensor) -> Tensor:
+    return where(context.output() <= 0, 0.0, gradient)  # type: ignore[no-any-return]
+
+
+rule("relu", _forward(lambda x: np.maximum(x, x.dtype.type(0))), _relu_backward, keeps=())
+
+
+def _clamp_forward(context: Context, x: Array, low: Any, high: Any) -> Array:
+    y = x if low is None else np.maximum(x, low)
+    y = y if high is None else np.minimum(y, high)
+    if any(context.needs):
+        above = True if low is None else x >= low
+        below = True if high is None else x <= high
+        context.save(inside=np.logical_and(above, below))
+        if len(context.needs) == 3 and (context.needs[1] or context.needs[2]):
+            # Where low > high, high decides.
+            crossed = False if low is None or high is None else low > high
+            if low is not None:
+                context.save(at_low=np.logical_and(x < low, np.logical_not(crossed)))
+            if high is not None:
+                context.save(at_high=np.logical_or(x > high, crossed))
+    return np.array(x) if y is x else y
+
+
+def _clamp_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    found: list[Tensor | None] = []
+    for number, name in enumerate(("inside", "at_low", "at_high")):
+        if context.needs[number]:
+            part = where(np.asarray(context.saved[name]), gradient, 0.0)
+            found.append(unbroadcast(part, context.shapes[number]))
+        else:
+            found.append(None)
+    return tuple(found)
+
+
+rule("clamp", _clamp_forward, _clamp_backward, keeps=(), keeps_output=False)
+
+
+def _real(name: str, input: X) -> X:
+    """``input``, if it holds numbers and not bools."""
+    if input.dtype == np.bool_:
+        raise DtypeError(f"{name} needs numbers, not bools.", describe(input=input))
+    return input
+
+
+def neg(input: X) -> X:
+    """``−input``."""
+    return run("neg", _real("neg", input))
+
+
+def positive(input: X) -> X:
+    """``+input``: the tensor itself."""
+    return _real("positive", input)
+
+
+def abs(input: X) -> X:
+    """The absolute value; slope 0 at 0."""
+    return run("abs", input)
+
+
+def exp(input: X) -> X:
+    """e to the power of each element; integers give the default float dtype, as in all functions here."""
+    return run("exp", floating("exp", input))
+
+
+def expm1(input: X) -> X:
+    """``exp(input) − 1``, exact near 0."""
+    return run("expm1", floating("expm1", input))
+
+
+def log(input: X) -> X:
+    """The natural logarithm; −infinity at 0, NaN below."""
+    return run("log", floating("log", input))
+
+
+def log2(input: X) -> X:
+    """The logarithm to base 2."""
+    return run("log2", floating("log2", input))
+
+
+def log10(input: X) -> X:
+    """The logarithm to base 10."""
+    return run("log10", floating("log10", input))
+
+
+def log1p(input: X) -> X:
+    """``log(1 + input)``, exact near 0."""
+    return run("log1p", floating("log1p", input))
+
+
+def sqrt(input: X) -> X:
+    """The square root; NaN below 0."""
+    return run("sqrt", floating("sqrt", input))
+
+
+def rsqrt(input: X) -> X:
+    """``1 / sqrt(input)``."""
+    return run("rsqrt", floating("rsqrt", input))
+
+
+def reciprocal(input: X) -> X:
+    """``1 / input``."""
+    return run("reciprocal", floating("reciprocal", input))
+
+
+def square(input: X) -> X:
+    """``input · input``."""
+    return run("square", input)
+
+
+def sin(input: X) -> X:
+    """The sine (radians)."""
+    return run("sin", floating("sin", input))
+
+
+def cos(input: X) -> X:
+    """The cosine (radians)."""
+    return run("cos", floating("cos", input))
+
+
+def tan(input: X) -> X:
+    """The tangent (radians)."""
+    return run("tan", floating("tan", input))
+
+
+def sinh(input: X) -> X:
+    """The hyperbolic sine."""
+    return run("sinh", floating("sinh", input))
+
+
+def cosh(input: X) -> X:
+    """The hyperbolic cosine."""
+    return run("cosh", floating("cosh", input))
+
+
+def tanh(input: X) -> X:
+    """The hyperbolic tangent."""
+    return run("tanh", floating("tanh", input))
+
+
+def asin(input: X) -> X:
+    """The inverse of the sine, in radians."""
+    return run("asin", floating("asin", input))
+
+
+def acos(input: X) -> X:
+    """The inverse of the cosine, in radians."""
+    return run("acos", floating("acos", input))
+
+
+def atan(input: X) -> X:
+    """The inverse of the tangent, in radians."""
+    return run("atan", floating("atan", input))
+
+
+def sigmoid(input: X) -> X:
+    """``1 / (1 + exp(−input))``, without overflow."""
+    return run("sigmoid", floating("sigmoid", input))
+
+
+def relu(input: X) -> X:
+    """``max(input, 0)``; slope 0 at 0, NaN stays."""
+    return run("relu", _real("relu", input))
+
+
+def sign(input: X) -> X:
+    """−1, 0 or 1; slope 0."""
+    return run("sign", input)
+
+
+def floor(input: X) -> X:
+    """The next whole number below; slope 0."""
+    return run("floor", input)
+
+
+def ceil(input: X) -> X:
+    """The next whole number above; slope 0."""
+    return run("ceil", input)
+
+
+def trunc(input: X) -> X:
+    """The next whole number towards 0; slope 0."""
+    return run("trunc", input)
+
+
+def round(input: X, *, decimals: int = 0) -> X:
+    """The nearest number with so many decimals, halves to the even one; slope 0."""
+    if decimals == 0:
+        return run("round", input)
+    scale = 10.0**decimals
+    result: X = run("round", input * scale) / scale
+    return result
+
+
+def clamp(input: X, min: Any = None, max: Any = None) -> X:
+    """Each element brought into [min, max]; a bound is a number, a Tensor or an array, or left out.
+
+    NaN stays. The gradient passes where ``min ≤ input ≤ max``. Where min > max, max decides.
+
+    Raises:
+        ArgumentError: both bounds are left out.
+        ShapeError: the shapes don't broadcast.
+
+    Example:
+        >>> clamp(np.array([-1.0, 0.5, 3.0]), 0, 1)
+        array([0. , 0.5, 1. ])
+    """
+    if min is None and max is None:
+        raise ArgumentError("clamp needs min, max or both.", describe(min=min, max=max))
+    x: Any = input
+    for bound in (min, max):
+        if bound is not None:
+            x, _ = pair("clamp", x, bound)
+    low = None if min is None else pair("clamp", x, min)[1]
+    high = None if max is None else pair("clamp", x, max)[1]
+    broadcast("clamp", *(np.shape(_plain(b)) for b in (x, low, high) if b is not None))
+    result: X = apply("clamp", x, low, high)
+    return result
+
+
+clip = clamp
+
+
+def _plain(value: Any) -> Any:
+    return value._data if isinstance(value, Taped) else value
+
+

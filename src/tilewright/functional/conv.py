@@ -1,0 +1,292 @@
+"""Convolution, true and transposed: PyTorch's names, order and defaults, and any-rank forms.
+
+Every function takes NumPy arrays and gives NumPy arrays, or takes Tensors and gives Tensors. Inputs may be
+unbatched, (channels, *spatial). Where PyTorch takes an integer or one integer per axis for ``padding``, these
+also take one (before, after) pair per axis or a name: ``valid``, ``same`` (any stride), ``same_lower``,
+``full``, ``causal``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tilewright.autograd.tensor import Tensor
+
+from tilewright.autograd import rules_window as _rules  # noqa: F401 - puts the rules into the table
+from tilewright.autograd.tape import apply
+from tilewright.functional.operands import Operand, check_operand, conv_operands
+from tilewright.geometry import ConvDims
+
+__all__ = [
+    "conv",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "convolve",
+]
+
+
+def conv(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """Cross-correlation over any number of spatial axes: what deep learning calls convolution.
+
+    y[n, k, o] = bias[k] + Σ_c Σ_t x[n, c, o·stride + t·dilation − before] · w[k, c, t], zero outside x.
+
+    Args:
+        input: (batch, in_channels, *spatial), or (in_channels, *spatial).
+        weight: (out_channels, in_channels/groups, *kernel); its rank sets the number of spatial axes.
+        bias: (out_channels,), or None.
+        stride: step of the window, an integer or one per axis.
+        padding: an integer, one per axis, a (before, after) pair per axis, or a name (see the module).
+        dilation: distance between taps, an integer or one per axis.
+        groups: independent groups of channels.
+
+    Returns:
+        (batch, out_channels, *output) of the operands' dtype; per axis
+        ⌊(n + before + after − dilation·(k−1) − 1)/stride⌋ + 1.
+
+    Raises:
+        ShapeError: shapes don't fit each other, or the window doesn't fit the padded input.
+        ArgumentError: an argument outside its rule.
+        DtypeError: operands of different or unknown dtypes.
+
+    >>> import numpy as np, tilewright as tw
+    >>> tw.conv(np.arange(9.0).reshape(1, 1, 3, 3), np.arange(4.0).reshape(1, 1, 2, 2))
+    array([[[[19., 25.],
+             [37., 43.]]]])
+    """
+    return _conv("conv", None, input, weight, bias, stride, padding, dilation, groups)
+
+
+def convolve(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """True convolution, as in mathematics and signal processing: :func:`conv` with the kernel flipped.
+
+    The flip is over the kernel's spatial axes only; all arguments are those of :func:`conv`. With padding
+    ``full`` and one channel it equals ``scipy.signal.convolve``.
+
+    Raises:
+        ShapeError, ArgumentError, DtypeError: as :func:`conv`.
+
+    >>> import numpy as np, tilewright as tw
+    >>> tw.convolve(np.array([[1.0, 2.0, 3.0]]), np.array([[[0.0, 1.0]]]), padding="full")
+    array([[0., 1., 2., 3.]])
+    """
+    check_operand(weight, "weight", "convolve")
+    axes = tuple(range(2, weight.ndim))
+    if isinstance(weight, Tensor):
+        flipped: Any = weight.flip(axes)
+    else:
+        flipped = np.flip(weight, axes)
+    return _conv("convolve", None, input, flipped, bias, stride, padding, dilation, groups)
+
+
+def conv1d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """:func:`conv` over (batch, channels, length). PyTorch's ``conv1d``.
+
+    >>> import numpy as np, tilewright as tw
+    >>> x = np.array([[[1.0, 2.0, 3.0, 4.0, 5.0]]])
+    >>> tw.functional.conv1d(x, np.ones((1, 1, 3)), padding=1)
+    array([[[ 3.,  6.,  9., 12.,  9.]]])
+    """
+    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """:func:`conv` over (batch, channels, height, width). PyTorch's ``conv2d``.
+
+    >>> import numpy as np, tilewright as tw
+    >>> tw.functional.conv2d(np.ones((1, 3, 8, 8)), np.ones((4, 3, 5, 3)), padding=(2, 1)).shape
+    (1, 4, 8, 8)
+    """
+    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """:func:`conv` over (batch, channels, depth, height, width). PyTorch's ``conv3d``.
+
+    >>> import numpy as np, tilewright as tw
+    >>> tw.functional.conv3d(np.ones((1, 1, 5, 32, 32)), np.ones((1, 1, 2, 3, 3))).shape
+    (1, 1, 4, 30, 30)
+    """
+    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_transpose(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """Transposed convolution over any number of spatial axes: the data gradient of :func:`conv`.
+
+    Args:
+        input: (batch, in_channels, *spatial), or (in_channels, *spatial).
+        weight: (in_channels, out_channels/groups, *kernel).
+        bias: (out_channels,), or None.
+        stride: how far neighbouring input samples are spread in the output.
+        padding: how much is cropped from the output's ends; forms as in :func:`conv`. A name means the
+            adjoint of that name: ``same`` gives n·stride.
+        output_padding: extra samples at the end of the output, to choose among the sizes that one
+            strided convolution maps to the same size.
+        groups: independent groups of channels.
+        dilation: distance between taps.
+
+    Returns:
+        (batch, out_channels, *output); per axis
+        (n−1)·stride − before − after + dilation·(k−1) + output_padding + 1.
+
+    Raises:
+        ShapeError, ArgumentError, DtypeError: as :func:`conv`.
+
+    >>> import numpy as np, tilewright as tw
+    >>> x, w = np.array([[[[5.0, 6.0], [7.0, 8.0]]]]), np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> tw.conv_transpose(x, w)[0, 0]
+    array([[ 5., 16., 12.],
+           [22., 60., 40.],
+           [21., 52., 32.]])
+    """
+    return _conv_transpose(
+        "conv_transpose", None, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose1d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """:func:`conv_transpose` over (batch, channels, length). PyTorch's ``conv_transpose1d``."""
+    return _conv_transpose(
+        "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose2d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """:func:`conv_transpose` over (batch, channels, height, width). PyTorch's ``conv_transpose2d``."""
+    return _conv_transpose(
+        "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose3d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """:func:`conv_transpose` over (batch, channels, depth, height, width). PyTorch's ``conv_transpose3d``."""
+    return _conv_transpose(
+        "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def _conv(
+    op: str,
+    rank: int | None,
+    input: Operand,
+    weight: Operand,
+    bias: Operand,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
+    x, batched = conv_operands(op, rank, input, weight, bias)
+    dims = ConvDims.of(
+        x.shape, weight.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, op=op
+    )
+    y = apply("conv", x, weight, bias, dims=dims, op=op)
+    return y if batched else y[0]
+
+
+def _conv_transpose(
+    op: str,
+    rank: int | None,
+    input: Operand,
+    weight: Operand,
+    bias: Operand,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Any:
+    x, batched = conv_operands(op, rank, input, weight, bias)
+    dims = ConvDims.of_transposed(
+        x.shape,
+        weight.shape,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+        op=op,
+    )
+    y = apply("conv_data_gradient", x, weight, bias, dims=dims, op=op)
+    return y if batched else y[0]
