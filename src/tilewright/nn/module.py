@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, StateError, TilewrightError, describe
@@ -29,6 +29,8 @@ class Module:
 
     Attributes:
         training: whether layers such as dropout and batch norm behave as in training (see :meth:`train`).
+        pointwise: of the class: whether in evaluation each output value depends, along the spatial axes, on
+            the input at the same place only (as an activation's does).
 
     >>> class Net(nn.Module):
     ...     def __init__(self):
@@ -41,6 +43,8 @@ class Module:
     >>> Net()(tw.zeros(2, 1, 28, 28)).shape
     (2, 10)
     """
+
+    pointwise: ClassVar[bool] = False
 
     training: bool
     _parameters: dict[str, Parameter | None]

@@ -1,0 +1,65 @@
+"""Words and JSON, as the commands print them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def print_json(value: Any) -> None:
+    """Print a value as strict JSON: what is not a finite number is null."""
+    click.echo(json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def program() -> str:
+    """How this program was called, so that a command printed for the user works when it is pasted."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{quoted(_near(Path(sys.executable)))} -m tilewright"
+    found = shutil.which("tilewright")
+    if called.stem != "tilewright" or (found is not None and Path(found).resolve() == called.resolve()):
+        return "tilewright"
+    return quoted(_near(called))
+
+
+def _near(path: Path) -> str:
+    """The path as seen from the current folder, if it lies below it."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(os.fspath(path))
+
+
+def percent(share: float) -> str:
+    """A share as a percentage: ``98.33 %``.
+
+    >>> percent(0.98333)
+    '98.33 %'
+    """
+    return f"{100 * share:.2f} %"

@@ -1,0 +1,103 @@
+"""Ready models, each with a configuration to build it again and settings that train it well."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from tilewright.errors import ArgumentError, describe
+from tilewright.nn.models.autoencoder import Autoencoder, autoencoder
+from tilewright.nn.models.digitnet import DigitNet, digitnet
+from tilewright.nn.models.lenet import LeNet5, lenet5
+
+#: The functions that build them, by name.
+MODELS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"digitnet": digitnet, "lenet5": lenet5, "autoencoder": autoencoder}
+)
+#: The names that :func:`create` knows.
+NAMES = tuple(MODELS)
+
+
+@dataclass(frozen=True)
+class TrainingDefaults:
+    """Settings that train a model well.
+
+    Attributes:
+        optimizer: "sgd" or "adam".
+        lr: learning rate.
+        momentum: of "sgd"; 0 for "adam", which has its own.
+        weight_decay: factor of the weights added to their gradient.
+        batch_size: samples per step.
+        epochs: passes over the training data, per data set by name.
+        target: what the model learns to give: "classes", or "input" for an autoencoder.
+    """
+
+    optimizer: str
+    lr: float
+    batch_size: int
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    target: str = "classes"
+
+
+#: By name of the model. ``digits`` holds 1,797 images where the others hold 70,000, so it takes more passes.
+DEFAULTS: Mapping[str, TrainingDefaults] = MappingProxyType(
+    {
+        # The published settings of this network: one pass over MNIST.
+        "digitnet": TrainingDefaults(
+            optimizer="sgd",
+            lr=0.01,
+            momentum=0.9,
+            batch_size=60,
+            epochs=MappingProxyType({"digits": 30, "mnist": 1, "fashion_mnist": 5}),
+        ),
+        "lenet5": TrainingDefaults(
+            optimizer="adam",
+            lr=2e-3,
+            batch_size=64,
+            epochs=MappingProxyType({"digits": 40, "mnist": 5, "fashion_mnist": 10}),
+        ),
+        "autoencoder": TrainingDefaults(
+            optimizer="adam",
+            lr=2e-3,
+            batch_size=64,
+            epochs=MappingProxyType({"digits": 100, "mnist": 5, "fashion_mnist": 5}),
+            target="input",
+        ),
+    }
+)
+
+
+def create(name: str, **kwargs: Any) -> Any:
+    """Build a model by name: ``create("lenet5", image_size=32)``, or ``create(**model.config)``.
+
+    Raises:
+        ArgumentError: an unknown name or argument, or an argument outside its rule.
+    """
+    builder = MODELS.get(name) if isinstance(name, str) else None
+    if builder is None:
+        raise ArgumentError(f"The models are {', '.join(NAMES)}.", describe(name=name))
+    known = inspect.signature(builder).parameters
+    unknown = {key: value for key, value in kwargs.items() if key not in known}
+    if unknown:
+        raise ArgumentError(f"{name} takes the arguments {', '.join(known)}.", describe(**unknown))
+    return builder(**kwargs)
+
+
+__all__ = [
+    "DEFAULTS",
+    "MODELS",
+    "NAMES",
+    "Autoencoder",
+    "DigitNet",
+    "LeNet5",
+    "TrainingDefaults",
+    "autoencoder",
+    "create",
+    "digitnet",
+    "lenet5",
+]
