@@ -25,9 +25,9 @@ from tilewright.data.order import SEED_LIMIT
 from tilewright.errors import FileFormatError, describe, need_extra
 from tilewright.nn import Module
 from tilewright.train.checkpoint import write_whole
+from tilewright.train.tasks import TASKS
 
 FORMAT = 1
-TASKS = ("classify", "reconstruct")
 # A configuration is a page of text; anything much longer is another kind of file.
 _MAX_BYTES = 2**20
 # Sizes and counts of a model (channels, classes, a side of an image). With the number of a model's options

@@ -51,7 +51,7 @@ def evaluate(
     Args:
         model: the network.
         data: (image, label) samples.
-        task: ``classify`` or ``reconstruct``.
+        task: ``classify`` or ``reconstruct``, or a task made by :func:`~tilewright.train.tasks.find_task`.
         keep: whether to keep the images, what the network said, and the labels.
 
     Raises:

@@ -1,7 +1,8 @@
-"""Settings that are known to work, for each ready network and data set."""
+"""Ready networks by name, fitted to a data set, with settings that train them well."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,32 +12,31 @@ from tilewright.nn import Module, models
 from tilewright.optim import SGD, Adam
 
 OPTIMIZERS = ("sgd", "adam")
+# For a data set that the network's own defaults don't name.
+_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How a network is trained unless one says otherwise."""
+    """How a ready network is trained on a data set unless one says otherwise.
 
+    Attributes:
+        task: ``classify`` or ``reconstruct``.
+        optimizer: ``sgd`` or ``adam``.
+        lr: learning rate.
+        momentum: of ``sgd``; 0 for ``adam``, which has its own.
+        weight_decay: factor of the weights that is added to their gradient.
+        batch_size: images per step.
+        epochs: passes over the training images.
+    """
+
+    task: str
     optimizer: str
     lr: float
     momentum: float
+    weight_decay: float
     batch_size: int
     epochs: int
-
-
-# The small digit network's settings are those that its published results were reached with.
-_OF_MODEL = {
-    "digitnet": Preset("sgd", lr=0.01, momentum=0.9, batch_size=60, epochs=1),
-    "lenet5": Preset("sgd", lr=0.01, momentum=0.9, batch_size=32, epochs=5),
-    "autoencoder": Preset("adam", lr=1e-3, momentum=0.0, batch_size=60, epochs=3),
-}
-# 1,437 training images are few: they are seen more often, and in smaller portions.
-_OF_SMALL_DATA = {
-    "digitnet": Preset("sgd", lr=0.01, momentum=0.9, batch_size=20, epochs=20),
-    "lenet5": Preset("sgd", lr=0.01, momentum=0.9, batch_size=20, epochs=30),
-    "autoencoder": Preset("adam", lr=1e-3, momentum=0.0, batch_size=20, epochs=40),
-}
-MODELS = tuple(_OF_MODEL)
 
 
 def preset_for(model: str, dataset: str) -> Preset:
@@ -44,30 +44,45 @@ def preset_for(model: str, dataset: str) -> Preset:
 
     Raises:
         ArgumentError: no ready network has that name.
+
+    >>> preset_for("digitnet", "mnist").epochs
+    1
     """
-    if model not in _OF_MODEL:
-        raise ArgumentError(f"A ready network is one of {', '.join(MODELS)}.", describe(model=model))
-    return (_OF_SMALL_DATA if dataset == "digits" else _OF_MODEL)[model]
-
-
-def task_of(model: str) -> str:
-    """What a ready network is trained for."""
-    return "reconstruct" if model == "autoencoder" else "classify"
+    if model not in models.DEFAULTS:
+        raise ArgumentError(f"A ready network is one of {', '.join(models.NAMES)}.", describe(model=model))
+    found = models.DEFAULTS[model]
+    return Preset(
+        "reconstruct" if found.target == "input" else "classify",
+        found.optimizer,
+        found.lr,
+        found.momentum,
+        found.weight_decay,
+        found.batch_size,
+        found.epochs.get(dataset, _EPOCHS),
+    )
 
 
 def make_model(name: str, data: ImageSet) -> Module:
-    """A ready network for the images and classes of a data set, with fresh weights."""
-    return models.create(name, **options_for(name, data.image_shape, len(data.classes)))
+    """A ready network for the images and classes of a data set, with fresh weights.
+
+    Raises:
+        ArgumentError: no ready network has that name, or it doesn't take images of this size.
+    """
+    channels, height, width = data.image_shape
+    wanted = {"in_channels": channels, "image_size": (height, width), "classes": len(data.classes)}
+    taken = inspect.signature(models.MODELS[name]).parameters if name in models.MODELS else {}
+    model: Module = models.create(name, **{key: value for key, value in wanted.items() if key in taken})
+    return model
 
 
-def make_optimizer(name: str, model: Module, lr: float, momentum: float) -> Any:
-    """An optimiser over a network's parameters: ``sgd`` or ``adam`` (which has no use for ``momentum``).
+def make_optimizer(name: str, model: Module, lr: float, momentum: float, weight_decay: float) -> Any:
+    """An optimiser over a network's parameters: ``sgd``, or ``adam`` (which has no use for ``momentum``).
 
     Raises:
         ArgumentError: another name, or a number outside its range.
     """
     if name == "sgd":
-        return SGD(model.parameters(), lr=lr, momentum=momentum)
+        return SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
     if name == "adam":
-        return Adam(model.parameters(), lr=lr)
+        return Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
     raise ArgumentError(f"An optimiser is one of {', '.join(OPTIMIZERS)}.", describe(optimizer=name))

@@ -18,6 +18,7 @@ from tilewright.train.evaluate import Evaluation, evaluate
 from tilewright.train.layers import layer_outputs, narrowest
 from tilewright.train.pictures import Album, write_samples
 from tilewright.train.run import RunFolder
+from tilewright.train.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -90,7 +91,7 @@ def make_report(
         OSError: the disk refuses.
     """
     train, test = (data.train, data.test) if isinstance(data, ImageSet) else data
-    task = config.training.task
+    task = find_task(config.training.task, config.data.mean, config.data.std)
     result = evaluate(model, test, task, keep=True)
     if result.inputs is None or result.outputs is None:
         raise StateError("A report needs an evaluation that kept its images.")
@@ -98,9 +99,9 @@ def make_report(
     seen = _to_pixels(images, config)
     album = Album(run)
     reconstruction = None
-    if task == "reconstruct" and images.ndim == 4:
+    if task.name == "reconstruct" and images.ndim == 4:
         layer = narrowest(layer_outputs(model, images[0]))
-        rebuilt = _to_pixels(result.outputs, config)
+        rebuilt = result.outputs.astype(np.float64)
         mean = _to_pixels(mean_image(train), config)
         small = thumbnails(seen, layer.values)
         values = math.prod(images.shape[1:])
@@ -121,10 +122,10 @@ def make_report(
         return Report(result, reconstruction)
     album.curves(f"{config.model.name} on {config.data.name}")
     album.network(model, images[0], seen[0])
-    if task == "classify":
+    if task.name == "classify":
         album.answers(result, seen, config.data.classes)
     samples: list[Path] = []
-    if isinstance(data, ImageSet) and task == "classify":
+    if isinstance(data, ImageSet) and task.name == "classify":
         try:
             samples = write_samples(run, data)
         except MissingExtraError as error:

@@ -73,10 +73,25 @@ class Classify:
 
 
 class Reconstruct:
-    """Give back the image: mean squared error of the network's output against its input."""
+    """Give back the image: mean squared error of the network's output against the image's pixels.
+
+    The network sees standardised images and answers with pixels, as they were before: (v · std) + mean.
+
+    Args:
+        mean: the mean that was taken off the pixels.
+        std: the deviation that they were divided by.
+    """
 
     name = "reconstruct"
     counts_right = False
+
+    def __init__(self, mean: float = 0.0, std: float = 1.0) -> None:
+        self.mean = np.float32(mean)
+        self.std = np.float32(std)
+
+    def pixels(self, images: Array) -> Array:
+        """Standardised images as pixels."""
+        return images * self.std + self.mean
 
     def run(self, model: Module, images: Array, labels: Array) -> Outcome:
         """Forward a batch; labels are not looked at.
@@ -84,25 +99,27 @@ class Reconstruct:
         Raises:
             ShapeError: the output isn't of the input's shape.
         """
-        inputs = Tensor(images)
-        outputs = model(inputs)
+        outputs = model(Tensor(images))
         if tuple(outputs.shape) != images.shape:
             raise ShapeError(
                 "The task 'reconstruct' needs a network whose output has its input's shape.",
                 f"outputs of shape {tuple(outputs.shape)} for images of shape {images.shape}",
             )
-        return Outcome(F.mse_loss(outputs, inputs), outputs.detach().numpy(), 0, len(images))
+        loss = F.mse_loss(outputs, Tensor(self.pixels(images)))
+        return Outcome(loss, outputs.detach().numpy(), 0, len(images))
 
 
-TASKS: dict[str, Task] = {task.name: task for task in (Classify(), Reconstruct())}
+TASKS = ("classify", "reconstruct")
 
 
-def find_task(name: str) -> Task:
-    """The task of that name.
+def find_task(name: str, mean: float = 0.0, std: float = 1.0) -> Task:
+    """The task of that name, on images standardised with ``mean`` and ``std``.
 
     Raises:
         ArgumentError: there is none.
     """
-    if name not in TASKS:
-        raise ArgumentError(f"A task is one of {', '.join(TASKS)}.", describe(task=name))
-    return TASKS[name]
+    if name == "classify":
+        return Classify()
+    if name == "reconstruct":
+        return Reconstruct(mean, std)
+    raise ArgumentError(f"A task is one of {', '.join(TASKS)}.", describe(task=name))

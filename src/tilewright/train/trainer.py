@@ -112,7 +112,6 @@ class Trainer:
                     f"Trainer needs {name} to be a whole number of at least 1.", describe(**{name: value})
                 )
         self.model = model
-        self.task = find_task(task)
         self.data = data
         self.train_data, self.test_data = _two_parts(data)
         self.optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9) if optimizer is None else optimizer
@@ -127,6 +126,7 @@ class Trainer:
         self.position = Position()
         training = TrainingConfig(task, epochs, batch_size, seed, validate_every, log_every)
         self.config = describe_run(model, data, self.optimizer, training, data_folder)
+        self.task = find_task(task, self.config.data.mean, self.config.data.std)
 
     @property
     def total_steps(self) -> int:

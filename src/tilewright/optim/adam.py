@@ -1,0 +1,104 @@
+"""Adam."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tilewright.errors import ArgumentError, describe
+from tilewright.nn.arguments import as_number
+from tilewright.optim.optimizer import Array, Group, Optimizer
+
+
+class Adam(Optimizer):
+    """Adam, PyTorch's formulas: each value moves by about lr, by the sign its gradient tends to have.
+
+        g = gradient + weight_decay · p              (−gradient with maximize)
+        m = beta1 · m + (1 − beta1) · g
+        v = beta2 · v + (1 − beta2) · g²
+        p = p − lr · m̂ / (√v̂ + eps)                  with m̂ = m/(1 − beta1ᵗ), v̂ = v/(1 − beta2ᵗ)
+
+    With ``amsgrad`` the largest v so far stands for v in the last line. Sources: Kingma and Ba, "Adam", ICLR
+    2015; Reddi, Kale and Kumar, "On the convergence of Adam and beyond", ICLR 2018.
+
+    Args:
+        params: Tensors or groups (see :class:`Optimizer`).
+        lr: learning rate, ≥ 0.
+        betas: memory of gradients and of their squares, each from 0 to below 1.
+        eps: ≥ 0, keeps the denominator away from 0.
+        weight_decay: ≥ 0.
+        amsgrad: never let the denominator shrink.
+        maximize: climb instead of descend.
+
+    Raises:
+        ArgumentError, DtypeError: an argument outside its rule.
+
+    >>> optimizer = Adam(model.parameters(), lr=1e-3)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
+        )
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            as_number(options[name], name, "Adam")
+        betas = options["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ArgumentError("Adam needs betas to be two numbers.", describe(betas=betas))
+        for beta in betas:
+            as_number(beta, "betas", "Adam", below=1)
+
+    def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
+        beta1, beta2 = group["betas"]
+        if not state:
+            state["step"] = 0
+            state["exp_avg"] = np.zeros_like(parameter)
+            state["exp_avg_sq"] = np.zeros_like(parameter)
+        if group["amsgrad"] and "max_exp_avg_sq" not in state:
+            state["max_exp_avg_sq"] = np.zeros_like(parameter)
+        state["step"] += 1
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        room, other = self._room(parameter), self._room(parameter, 1)
+        step = gradient
+        if group["maximize"]:
+            step = np.negative(gradient, out=room)
+        if group["weight_decay"]:
+            step = np.add(step, np.multiply(parameter, group["weight_decay"], out=other), out=room)
+        # m + (1 − beta1)·(g − m), which is exact where m = g.
+        np.subtract(step, mean, out=other)
+        np.add(mean, np.multiply(other, 1 - beta1, out=other), out=mean)
+        np.multiply(step, step, out=other)
+        np.multiply(square, beta2, out=square)
+        np.add(square, np.multiply(other, 1 - beta2, out=other), out=square)
+        if group["amsgrad"]:
+            square = np.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
+        # √v̂ + eps, then m̂ over it; the two corrections are plain numbers.
+        np.sqrt(square, out=other)
+        np.divide(other, math.sqrt(1 - beta2 ** state["step"]), out=other)
+        np.add(other, group["eps"], out=other)
+        np.divide(mean, other, out=other)
+        np.multiply(other, group["lr"] / (1 - beta1 ** state["step"]), out=other)
+        np.subtract(parameter, other, out=parameter)

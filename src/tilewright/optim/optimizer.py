@@ -1,0 +1,230 @@
+"""What all optimisers share: groups of parameters with options of their own, and a state that can be saved."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.autograd.tape import enable_grad
+from tilewright.autograd.tensor import Tensor
+from tilewright.errors import ArgumentError, DtypeError, describe
+
+Array = npt.NDArray[Any]
+#: One group of parameters: the Tensors under "params", beside them the options.
+Group = dict[str, Any]
+
+
+class Optimizer(ABC):
+    """Base of the optimisers.
+
+    Args:
+        params: Tensors to optimise, or groups of them: dicts with Tensors under "params" and, under the names
+            of the optimiser's arguments, options that differ from ``defaults``.
+        defaults: the options of a group that doesn't say.
+
+    Attributes:
+        param_groups: the groups, each with all its options; a schedule writes ``group["lr"]``.
+        state: what is remembered of each parameter, by the parameter's id: plain numbers and arrays.
+
+    Raises:
+        ArgumentError: no parameters, one of them twice, or an option outside its rule.
+        DtypeError: something is no Tensor, is not floating, or is the result of a calculation.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.param_groups: list[Group] = []
+        self.state: dict[int, dict[str, Any]] = {}
+        self._scratch: dict[tuple[str, int], Array] = {}
+        op = self._name
+        if isinstance(params, (Tensor, np.ndarray, str)) or not isinstance(params, Iterable):
+            raise DtypeError(
+                f"{op} needs an iterable of Tensors or of groups.",
+                describe(params=params),
+                "Pass model.parameters(), or a list.",
+            )
+        listed = list(params)
+        if not listed:
+            raise ArgumentError(f"{op} needs at least one parameter.", describe(params=listed))
+        for group in listed if isinstance(listed[0], Mapping) else [{"params": listed}]:
+            self.add_param_group(group)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    @abstractmethod
+    def _check(self, options: Mapping[str, Any]) -> None:
+        """Raise an ArgumentError if an option of a group is outside its rule."""
+
+    @abstractmethod
+    def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
+        """Write a step to ``parameter``; ``gradient`` must stay as it is."""
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add a group of parameters with options of its own, for example layers that begin to train later.
+
+        Raises:
+            ArgumentError, DtypeError: as the constructor.
+        """
+        op = self._name
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            raise DtypeError(
+                f"{op} needs each group to be a dict with its Tensors under 'params'.",
+                describe(group=param_group),
+            )
+        unknown = [name for name in param_group if name != "params" and name not in self.defaults]
+        if unknown:
+            raise ArgumentError(
+                f"{op} has the options {', '.join(self.defaults)}.", f"a group with {', '.join(map(str, unknown))}"
+            )
+        given = param_group["params"]
+        params = [given] if isinstance(given, Tensor) else list(given)
+        seen = {id(held) for group in self.param_groups for held in group["params"]}
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise DtypeError(f"{op} optimises Tensors.", describe(parameter=param))
+            if param.dtype.kind != "f" or not param.is_leaf:
+                raise DtypeError(
+                    f"{op} optimises floating Tensors that were made, not calculated.",
+                    describe(parameter=param),
+                    "Detach it: x.detach().requires_grad_()." if param.dtype.kind == "f" else "",
+                )
+            if id(param) in seen:
+                raise ArgumentError(f"{op} needs each parameter once.", describe(parameter=param))
+            seen.add(id(param))
+        options = {**self.defaults, **{k: v for k, v in param_group.items() if k != "params"}}
+        self._check(options)
+        self.param_groups.append({"params": params, **options})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with ``set_to_none=False`` fill them with zeros."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if set_to_none:
+                    param.grad = None
+                elif param.grad is not None:
+                    param.grad = param.grad.detach()
+                    param.grad.zero_()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient, in place.
+
+        Args:
+            closure: works the loss and the gradients out once more; it runs first, with the tape on.
+
+        Returns:
+            What ``closure`` gave, or None.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    state = self.state.setdefault(id(param), {})
+                    self._update(param._data, param.grad._data, state, group)
+                    # Tells a backward that is still to come that its inputs have changed.
+                    param._version[0] += 1
+        return loss
+
+    def _room(self, like: Array, number: int = 0) -> Array:
+        """Memory of the shape and dtype of ``like``, to work in during one update; ``number`` tells apart two.
+
+        One buffer serves parameters of all shapes, so that a step makes no large arrays.
+        """
+        key = (like.dtype.char, number)
+        held = self._scratch.get(key)
+        if held is None or held.size < like.size:
+            held = self._scratch[key] = np.empty(like.size, like.dtype)
+        return held[: like.size].reshape(like.shape)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that must be saved to continue exactly here, in plain numbers, lists and arrays.
+
+        Returns:
+            ``{"state": {number: {name: number or array}}, "param_groups": [{option: value, "params":
+            [numbers]}]}``, where parameters are numbered in the order of the groups. The arrays are copies.
+        """
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            own = [numbers.setdefault(id(param), len(numbers)) for param in group["params"]]
+            options = {name: _plain(value) for name, value in group.items() if name != "params"}
+            groups.append({**options, "params": own})
+        state = {
+            numbers[key]: {name: _copied(value) for name, value in kept.items()}
+            for key, kept in self.state.items()
+            if key in numbers
+        }
+        return {"state": dict(sorted(state.items())), "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` gave, for parameters of the same shapes in the same order.
+
+        Raises:
+            ArgumentError: it is of another form, or made for other parameters; nothing has been changed.
+        """
+        op = f"{self._name}.load_state_dict"
+        if not isinstance(state_dict, Mapping) or set(state_dict) != {"state", "param_groups"}:
+            raise ArgumentError(f"{op} needs a dict with 'state' and 'param_groups'.", describe(state_dict=state_dict))
+        groups, kept = state_dict["param_groups"], state_dict["state"]
+        sizes = [len(group["params"]) for group in self.param_groups]
+        theirs = [len(group["params"]) for group in groups]
+        if sizes != theirs:
+            raise ArgumentError(f"{op} needs groups of {sizes} parameters.", f"groups of {theirs} parameters")
+        params = [param for group in self.param_groups for param in group["params"]]
+        order = [number for group in groups for number in group["params"]]
+        by_number = dict(zip(order, params, strict=True))
+        unknown = [number for number in kept if int(number) not in by_number]
+        if unknown or len(by_number) != len(params):
+            raise ArgumentError(f"{op} needs one number per parameter.", describe(numbers=order, unknown=unknown))
+        options = []
+        for group in groups:
+            # An option that a later version has added keeps its default.
+            found = {**self.defaults, **{k: v for k, v in group.items() if k != "params" and k in self.defaults}}
+            self._check(found)
+            options.append(found)
+        state = {
+            id(by_number[int(number)]): {
+                name: _fitted(op, name, value, by_number[int(number)]) for name, value in entries.items()
+            }
+            for number, entries in kept.items()
+        }
+        for group, found in zip(self.param_groups, options, strict=True):
+            group.update(found)
+        self.state = state
+
+    def __repr__(self) -> str:
+        lines = [f"{self._name} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _plain(value: Any) -> Any:
+    """An option as files hold it: NumPy numbers as Python's, tuples as lists."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else _plain(value)
+
+
+def _fitted(op: str, name: str, value: Any, param: Tensor) -> Any:
+    """A remembered value for ``param``: an array of its shape and dtype, copied, or a plain number."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.shape != tuple(param.shape):
+        raise ArgumentError(
+            f"{op} needs {name} with its parameter's shape {tuple(param.shape)}.", describe(**{name: value})
+        )
+    return value.astype(param.dtype)
