@@ -1,4 +1,4 @@
-"""The one helper that compares an answer with what it should be."""
+"""The one way in which tests compare numbers."""
 
 from __future__ import annotations
 
@@ -7,44 +7,48 @@ from typing import Any
 import numpy as np
 
 
-def as_array(value: Any) -> np.ndarray[Any, Any]:
-    """A Tensor's, PyTorch tensor's, array's or number's values as a NumPy array."""
-    detach = getattr(value, "detach", None)
-    if detach is not None:
-        value = detach()
-    to_numpy = getattr(value, "numpy", None)
-    return np.asarray(to_numpy() if to_numpy is not None else value)
-
-
 def assert_same(actual: Any, expected: Any, *, rtol: float, atol: float, reason: str) -> None:
-    """Fail unless both have the same shape, dtype, NaN places, infinities, and values within tolerance.
+    """Fail unless `actual` is `expected`: an array or Tensor of the same shape, dtype, values and NaNs.
 
     Args:
-        actual: what came out.
-        expected: what should have.
-        rtol: relative tolerance, against ``expected``.
-        atol: absolute tolerance.
-        reason: why this tolerance; no tolerance goes without.
+        actual: what was computed, a NumPy array or a Tensor; nothing else passes.
+        expected: an array, a Tensor, a PyTorch tensor, or a list of numbers (which is compared as an array of
+            the dtype that NumPy gives it).
+        rtol: largest relative error (of the expected value); 0 and 0 means the same bits but for signed zeros.
+        atol: largest absolute error.
+        reason: why the tolerances are what they are.
     """
-    assert reason, "a tolerance needs its reason"
-    a, e = as_array(actual), as_array(expected)
-    assert a.shape == e.shape, f"shape {a.shape}, expected {e.shape}"
-    assert a.dtype == e.dtype, f"dtype {a.dtype}, expected {e.dtype}"
-    if a.dtype.kind not in "fc":
-        wrong = a != e
+    assert reason.strip(), "A tolerance needs a reason."
+    assert rtol >= 0 and atol >= 0, f"Tolerances are 0 or more. Received: rtol={rtol}, atol={atol}."
+    ours, theirs = _array(actual, "actual"), _array(expected, "expected", lists=True)
+    assert ours.shape == theirs.shape, f"shape {ours.shape} instead of {theirs.shape}"
+    assert ours.dtype == theirs.dtype, f"dtype {ours.dtype} instead of {theirs.dtype}"
+    if ours.dtype.kind != "f":
+        wrong = ours != theirs
+        error = wrong.astype(np.float64)
     else:
-        with np.errstate(invalid="ignore"):
-            close = np.abs(a - e) <= atol + rtol * np.abs(e)
-            # Infinities and NaN must be the same on both sides; a difference of them is NaN or infinite.
-            special = ~np.isfinite(a) | ~np.isfinite(e)
-            same = (a == e) | (np.isnan(a) & np.isnan(e))
-        wrong = ~np.where(special, same, close)
-    if np.any(wrong):
-        count = int(np.count_nonzero(wrong))
-        with np.errstate(invalid="ignore"):
-            distance = np.where(wrong, np.abs(a.astype(np.float64) - e.astype(np.float64)), -1.0)
-        worst = np.unravel_index(int(np.argmax(np.nan_to_num(distance, nan=np.inf))), a.shape)
+        a, b = ours.astype(np.float64), theirs.astype(np.float64)
+        with np.errstate(all="ignore"):
+            error = np.abs(a - b)
+            close = error <= atol + rtol * np.abs(b)
+        # NaN equals NaN, an infinity equals itself, and neither is close to anything else.
+        finite = np.isfinite(a) & np.isfinite(b)
+        wrong = ~np.where(finite, close, (a == b) | (np.isnan(a) & np.isnan(b)))
+        error = np.where(finite, error, np.inf)
+    if wrong.any():
+        worst = np.unravel_index(int(np.argmax(np.where(wrong, error, -1.0))), wrong.shape)
+        at = tuple(int(i) for i in worst)
         raise AssertionError(
-            f"{count} of {a.size} values differ beyond rtol={rtol}, atol={atol} ({reason}); "
-            f"worst at {tuple(int(i) for i in worst)}: {a[worst]!r}, expected {e[worst]!r}"
+            f"{int(wrong.sum())} of {wrong.size} values differ; the worst at {at}: {ours[at]!r} instead of "
+            f"{theirs[at]!r} (rtol={rtol}, atol={atol}: {reason})"
         )
+
+
+def _array(value: Any, name: str, lists: bool = False) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return value
+    kind = f"{type(value).__module__}.{type(value).__name__}"
+    if hasattr(value, "detach") and hasattr(value, "numpy"):
+        return value.detach().numpy(force=True)
+    assert lists and isinstance(value, (int, float, list, tuple)), f"{name} is a {kind}, no array and no Tensor"
+    return np.asarray(value)

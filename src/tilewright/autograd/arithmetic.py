@@ -17,7 +17,7 @@ from tilewright.autograd.dtypes import (
     promote_operands,
     promote_with_python,
 )
-from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
+from tilewright.autograd.tape import Array, Context, Taped, X, apply, is_tensor, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, describe
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Pair = tuple["Tensor | None", "Tensor | None"]
 
 
-# --- casts and broadcasts: what every gradient below leans on -------------------------------------------------
+# --- casts and broadcasts: what every gradient below leans on --------------------------------------------
 
 
 def _cast_forward(context: Context, x: Array, *, dtype: Any) -> Array:
@@ -48,9 +48,7 @@ def cast(input: X, dtype: Any) -> X:
 
 def _sum_to_forward(context: Context, x: Array, *, shape: tuple[int, ...]) -> Array:
     lead = x.ndim - len(shape)
-    stretched = tuple(
-        i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1)
-    )
+    stretched = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
     return np.add.reduce(x, axis=stretched, keepdims=True).reshape(shape)
 
 
@@ -75,7 +73,7 @@ def unbroadcast(gradient: X, shape: tuple[int, ...] | None) -> X:
     return gradient if shape is None or gradient.shape == shape else run("sum_to", gradient, shape=shape)
 
 
-# --- operands -------------------------------------------------------------------------------------------------
+# --- operands --------------------------------------------------------------------------------------------
 
 
 def pair(name: str, first: Any, second: Any) -> tuple[Any, Any]:
@@ -139,12 +137,13 @@ def _raw(value: Any) -> Any:
     return value._data if isinstance(value, Taped) else value
 
 
-def floating(name: str, input: Any) -> Any:
+def floating(name: str, input: X) -> X:
     """Integers and bools as the default float dtype; floats as they are; Python numbers as arrays."""
-    if not isinstance(input, (Taped, np.ndarray)):
-        return np.asarray(python_number(name, input), get_default_dtype())
     found: Any = input
-    return found if found.dtype.kind == "f" else cast(found, get_default_dtype())
+    if not isinstance(input, (Taped, np.ndarray)):
+        found = np.asarray(python_number(name, input), get_default_dtype())
+    result: X = found if found.dtype.kind == "f" else cast(found, get_default_dtype())
+    return result
 
 
 def _crossed(needs: tuple[bool, ...]) -> tuple[int, ...]:
@@ -156,7 +155,7 @@ def _both_for_second(needs: tuple[bool, ...]) -> tuple[int, ...]:
     return (0, 1) if needs[1] else (1,)
 
 
-# --- the rules ------------------------------------------------------------------------------------------------
+# --- the rules -------------------------------------------------------------------------------------------
 
 
 def _add_backward(context: Context, gradient: Tensor) -> Pair:
@@ -224,7 +223,7 @@ def _power_backward(context: Context, gradient: Tensor) -> Pair:
     base, exponent = context.operand(0), context.operand(1)
     for_base = for_exponent = None
     if context.needs[0]:
-        if isinstance(exponent, Taped):
+        if is_tensor(exponent):
             slope = where(exponent == 0, 0.0, exponent * base ** (exponent - 1))
         elif exponent == 0:
             slope = base * 0.0
@@ -294,7 +293,7 @@ rule("minimum", _plain(np.minimum), _smaller_backward, keeps=(0, 1), keeps_outpu
 rule("where", _plain(np.where), _where_backward, keeps=(0,), keeps_output=False)
 
 
-# --- the functions --------------------------------------------------------------------------------------------
+# --- the functions ---------------------------------------------------------------------------------------
 
 
 def add(input: X, other: Any, *, alpha: int | float = 1) -> X:
@@ -305,7 +304,7 @@ def add(input: X, other: Any, *, alpha: int | float = 1) -> X:
         DtypeError: an operand is neither a Tensor, an array nor a number.
     """
     if alpha != 1:
-        other = mul(other, alpha) if isinstance(other, (Taped, np.ndarray)) else other * alpha
+        other = _scaled(other, alpha)
     result: X = combine("add", input, other)
     return result
 
@@ -313,7 +312,7 @@ def add(input: X, other: Any, *, alpha: int | float = 1) -> X:
 def sub(input: X, other: Any, *, alpha: int | float = 1) -> X:
     """``input − alpha · other``; errors as for :func:`add`."""
     if alpha != 1:
-        other = mul(other, alpha) if isinstance(other, (Taped, np.ndarray)) else other * alpha
+        other = _scaled(other, alpha)
     if getattr(input, "dtype", None) == np.bool_ and (
         isinstance(other, bool) or getattr(other, "dtype", None) == np.bool_
     ):
@@ -322,9 +321,14 @@ def sub(input: X, other: Any, *, alpha: int | float = 1) -> X:
     return result
 
 
+def _scaled(value: Any, factor: float) -> Any:
+    return mul(value, factor) if hasattr(value, "ndim") else value * factor
+
+
 def rsub(input: X, other: Any) -> X:
     """``other − input``."""
-    return sub(other, input)
+    result: X = sub(other, input)
+    return result
 
 
 def mul(input: X, other: Any) -> X:
@@ -344,9 +348,7 @@ def div(input: X, other: Any, *, rounding_mode: str | None = None) -> X:
     first, second = pair("div", input, other)
     whole = first.dtype.kind != "f"
     if whole:
-        dtype = get_default_dtype()
-        first = cast(first, dtype) if isinstance(first, (Taped, np.ndarray)) else dtype.type(first)
-        second = cast(second, dtype) if isinstance(second, (Taped, np.ndarray)) else dtype.type(second)
+        first, second = _as_default(first), _as_default(second)
     result: X = combine("div", first, second)
     if rounding_mode == "trunc":
         from tilewright.autograd.elementwise import trunc
@@ -354,6 +356,12 @@ def div(input: X, other: Any, *, rounding_mode: str | None = None) -> X:
         result = trunc(result)
         return cast(result, _wider(input, other)) if whole else result
     return result
+
+
+def _as_default(value: Any) -> Any:
+    """A Tensor, an array or a NumPy number in the default float dtype."""
+    dtype = get_default_dtype()
+    return dtype.type(value) if isinstance(value, np.generic) else cast(value, dtype)
 
 
 def _wider(first: Any, second: Any) -> Any:
@@ -364,7 +372,8 @@ def _wider(first: Any, second: Any) -> Any:
 
 def rdiv(input: X, other: Any) -> X:
     """``other / input``."""
-    return div(other, input)
+    result: X = div(other, input)
+    return result
 
 
 def floor_divide(input: X, other: Any) -> X:
@@ -380,7 +389,8 @@ def floor_divide(input: X, other: Any) -> X:
 
 def rfloor_divide(input: X, other: Any) -> X:
     """``⌊other / input⌋``."""
-    return floor_divide(other, input)
+    result: X = floor_divide(other, input)
+    return result
 
 
 def remainder(input: X, other: Any) -> X:
@@ -396,14 +406,17 @@ def remainder(input: X, other: Any) -> X:
 
 def rremainder(input: X, other: Any) -> X:
     """``other mod input``."""
-    return remainder(other, input)
+    result: X = remainder(other, input)
+    return result
 
 
 def _no_integer_zero(name: str, input: Any, other: Any) -> None:
     first, second = _raw(input), _raw(other)
     kinds = [np.asarray(x).dtype.kind for x in (first, second)]
     if "f" not in kinds and not np.all(second):
-        raise ArgumentError(f"{name} needs integers to be divided by other than 0.", "a divisor with a 0 in it")
+        raise ArgumentError(
+            f"{name} needs integers to be divided by other than 0.", "a divisor with a 0 in it"
+        )
 
 
 def pow(input: X, exponent: Any) -> X:
@@ -423,17 +436,18 @@ def pow(input: X, exponent: Any) -> X:
 
 def rpow(input: X, other: Any) -> X:
     """``other ^ input``."""
-    return pow(other, input)
+    result: X = pow(other, input)
+    return result
 
 
 def maximum(input: X, other: Any) -> X:
-    """The larger of two, elementwise; NaN if either is. Where both are equal, each gets half the gradient."""
+    """The larger of two, elementwise; NaN if either is. Equal ones get half the gradient each."""
     result: X = combine("maximum", input, other)
     return result
 
 
 def minimum(input: X, other: Any) -> X:
-    """The smaller of two, elementwise; NaN if either is. Where both are equal, each gets half the gradient."""
+    """The smaller of two, elementwise; NaN if either is. Equal ones get half the gradient each."""
     result: X = combine("minimum", input, other)
     return result
 

@@ -41,7 +41,7 @@ class device:  # noqa: N801 - PyTorch's name
     __slots__ = ("index", "type")
 
     def __init__(self, name: str | device = "cpu", index: int | None = None) -> None:
-        text = name.type if isinstance(name, device) else name
+        text = str(name)
         if text not in ("cpu", "cpu:0"):
             raise ArgumentError(
                 "Tilewright computes on the processor: the device is 'cpu'.", describe(device=text)
@@ -199,7 +199,7 @@ def number_as(dtype: Dtype, value: bool | int | float) -> Any:
 
 
 def can_hold(target: Dtype, found: Dtype) -> bool:
-    """Whether a result of dtype ``found`` may be written to memory of ``target``: its category isn't lower."""
+    """Whether a result of dtype ``found`` may be written to ``target``: its category isn't higher."""
     return _CATEGORY[found.kind] <= _CATEGORY[target.kind]
 
 

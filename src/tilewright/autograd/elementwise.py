@@ -16,7 +16,8 @@ from tilewright.errors import ArgumentError, DtypeError, describe
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
-Slope = Callable[["Tensor"], "Tensor"]
+# Tensor → Tensor; typed loosely, because these functions are written before the Tensor's operators are known.
+Slope = Callable[[Any], Any]
 
 
 def _forward(function: Callable[[Array], Any]) -> Callable[..., Any]:
@@ -148,7 +149,7 @@ def abs(input: X) -> X:
 
 
 def exp(input: X) -> X:
-    """e to the power of each element; integers give the default float dtype, as in all functions here."""
+    """E to the power of each element; integers give the default float dtype, as in all functions here."""
     return run("exp", floating("exp", input))
 
 
@@ -312,5 +313,3 @@ clip = clamp
 
 def _plain(value: Any) -> Any:
     return value._data if isinstance(value, Taped) else value
-
-

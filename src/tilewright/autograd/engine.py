@@ -76,11 +76,11 @@ def run_backward(
         for node in steps:
             arrived = [at_nodes.pop((id(node), i), None) for i in range(len(node.output_shapes))]
             incoming = [None if part is None else part.value for part in arrived]
-            for i, gradient in enumerate(incoming):
-                if gradient is not None:
-                    incoming[i] = gradient = _visit(node, i, gradient, create_graph)
+            for i, whole in enumerate(incoming):
+                if whole is not None:
+                    incoming[i] = seen = _visit(node, i, whole, create_graph)
                     if (id(node), i) in wanted_keys:
-                        found[(id(node), i)] = gradient
+                        found[(id(node), i)] = seen
             if useful is None or id(node) in useful:
                 if any(gradient is not None for gradient in incoming):
                     _step(node, incoming, give, useful, wanted_keys)
@@ -160,7 +160,7 @@ def _step(
         results = result if isinstance(result, tuple) else (result,)
         if len(results) != len(node.edges):
             raise StateError(
-                f"The backward of {node.rule.name} gives one gradient for each of its {len(node.edges)} inputs.",
+                f"The backward of {node.rule.name} gives one gradient for each of {len(node.edges)} inputs.",
                 f"{len(results)} gradients",
             )
         for number, gradient in enumerate(results):

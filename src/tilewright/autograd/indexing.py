@@ -8,7 +8,20 @@ import numpy as np
 
 from tilewright.autograd.arithmetic import cast, pair, unbroadcast, where
 from tilewright.autograd.checks import OutOfRangeError, axis, broadcast, whole
-from tilewright.autograd.tape import RULES, Array, Chain, Context, Taped, X, _Discard, apply, made, replay, rule, run
+from tilewright.autograd.tape import (
+    RULES,
+    Array,
+    Chain,
+    Context,
+    Taped,
+    X,
+    _Discard,
+    apply,
+    made,
+    replay,
+    rule,
+    run,
+)
 from tilewright.errors import DtypeError, ShapeError, describe
 
 if TYPE_CHECKING:
@@ -17,7 +30,7 @@ if TYPE_CHECKING:
 Index = tuple[Any, ...]
 
 
-# --- rules ----------------------------------------------------------------------------------------------------
+# --- rules -----------------------------------------------------------------------------------------------
 
 
 def _getitem_forward(context: Context, x: Array, *, index: Index) -> Any:
@@ -26,7 +39,10 @@ def _getitem_forward(context: Context, x: Array, *, index: Index) -> Any:
 
 def _getitem_backward(context: Context, gradient: Tensor) -> Tensor:
     return run(
-        "place", gradient, chain=(("getitem", {"index": context.attributes["index"]}),), shape=context.shapes[0]
+        "place",
+        gradient,
+        chain=(("getitem", {"index": context.attributes["index"]}),),
+        shape=context.shapes[0],
     )
 
 
@@ -184,7 +200,7 @@ rule("scatter_add", _scatter_add_forward, _scatter_add_backward, keeps=(), keeps
 rule("scatter", _scatter_forward, _scatter_backward, keeps=(), keeps_output=False)
 
 
-# --- reading an index ------------------------------------------------------------------------------------------
+# --- reading an index ------------------------------------------------------------------------------------
 
 
 def _entry(entry: Any) -> Any:
@@ -193,7 +209,9 @@ def _entry(entry: Any) -> Any:
         return entry
     if isinstance(entry, slice):
         ends = (entry.start, entry.stop, entry.step)
-        return slice(*(None if end is None else whole("indexing", end, "the ends of a slice") for end in ends))
+        return slice(
+            *(None if end is None else whole("indexing", end, "the ends of a slice") for end in ends)
+        )
     if isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
         return int(entry)
     if isinstance(entry, (list, range, tuple)):
@@ -207,7 +225,8 @@ def _entry(entry: Any) -> Any:
         )
     if data.dtype.kind not in "biu":
         raise DtypeError(
-            "An index is made of ints, slices, None, ..., and tensors of bools or integers.", describe(index=data)
+            "An index is made of ints, slices, None, ..., and tensors of bools or integers.",
+            describe(index=data),
         )
     return int(data) if data.ndim == 0 and data.dtype != np.bool_ else data
 
@@ -254,7 +273,8 @@ def split_index(index: Any, shape: tuple[int, ...]) -> tuple[Index, Index | None
         elif isinstance(entry, int):
             if not -shape[at] <= entry < shape[at]:
                 raise OutOfRangeError(
-                    f"Index {entry} lies outside axis {at} with size {shape[at]}.", f"a tensor of shape {shape}"
+                    f"Index {entry} lies outside axis {at} with size {shape[at]}.",
+                    f"a tensor of shape {shape}",
                 )
             basic.append(entry)
             at += 1
@@ -312,7 +332,7 @@ def getitem(input: X, index: Any) -> X:
         return run("getitem", input, index=(index,))
     basic, arrays = split_index(index, tuple(input.shape))
     found = run("getitem", input, index=basic)
-    return found if arrays is None else _take(found, arrays)  # type: ignore[no-any-return]
+    return found if arrays is None else _take(found, arrays)
 
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
@@ -335,7 +355,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         overwrite_taken(target, arrays, value)
 
 
-# --- functions --------------------------------------------------------------------------------------------------
+# --- functions -------------------------------------------------------------------------------------------
 
 
 def _numbers(name: str, index: Any) -> Array:
@@ -400,8 +420,10 @@ def _same_rank(name: str, input: Any, indices: Array, along: int, source: Any = 
     )
     if source is not None and np.ndim(source):
         shapes.append(source.shape)
-        fits = fits and len(source.shape) == indices.ndim and all(
-            n <= m for n, m in zip(indices.shape, source.shape, strict=True)
+        fits = (
+            fits
+            and len(source.shape) == indices.ndim
+            and all(n <= m for n, m in zip(indices.shape, source.shape, strict=True))
         )
     if not fits:
         raise ShapeError(
@@ -428,7 +450,7 @@ def gather(input: X, dim: int, index: Any) -> X:
 
 
 def scatter_add(input: X, dim: int, index: Any, src: Any) -> X:
-    """A copy of ``input`` with ``src`` added: ``out[index[i, j], j] += src[i, j]`` for ``dim`` 0 in rank 2."""
+    """A copy of ``input`` with ``src`` added: for ``dim`` 0 ``out[index[i, j], j] += src[i, j]``."""
     indices, along = _numbers("scatter_add", index), axis("scatter_add", dim, input.ndim)
     _same_rank("scatter_add", input, indices, along, src)
     source = cast(src, input.dtype)
@@ -437,11 +459,11 @@ def scatter_add(input: X, dim: int, index: Any, src: Any) -> X:
 
 
 def scatter(input: X, dim: int, index: Any, src: Any) -> X:
-    """A copy of ``input`` with ``src`` (a tensor or a number) written: ``out[index[i, j], j] = src[i, j]``."""
+    """A copy of ``input`` with ``src`` (tensor or number) written: ``out[index[i, j], j] = src[i, j]``."""
     indices, along = _numbers("scatter", index), axis("scatter", dim, input.ndim)
     if isinstance(src, (Taped, np.ndarray)):
         _same_rank("scatter", input, indices, along, src)
-        source: Any = cast(src, input.dtype)  # type: ignore[type-var]
+        source: Any = cast(src, input.dtype)
     else:
         _same_rank("scatter", input, indices, along)
         source = input.dtype.type(src)
@@ -461,7 +483,8 @@ def masked_fill(input: X, mask: Any, value: Any) -> X:
     found = _mask("masked_fill", mask)
     broadcast("masked_fill", found.shape, input.shape)
     if isinstance(value, (Taped, np.ndarray)):
-        value = cast(value, input.dtype)  # type: ignore[type-var]
+        given: Any = value
+        value = cast(given, input.dtype)
     else:
         value = pair("masked_fill", input, value)[1].astype(input.dtype)
     result: X = where(found, value, input)
@@ -510,10 +533,3 @@ def _matrix(name: str, input: Any) -> tuple[int, int]:
 def _triangle(input: X, keep: Array) -> X:
     result: X = where(keep, input, 0)
     return result
-
-
-__all__ = [
-    "diagonal", "gather", "getitem", "index_select", "masked_fill", "masked_select", "narrow", "nonzero",
-    "part", "put_into", "scatter", "scatter_add", "select", "setitem", "split_index", "take_along_dim", "tril",
-    "triu",
-]  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from tilewright.autograd import arithmetic, elementwise, indexing
 from tilewright.autograd.arithmetic import cast, python_number, unbroadcast
 from tilewright.autograd.dtypes import can_hold, number_as
-from tilewright.autograd.tape import Array, Context, Taped, apply, is_grad_enabled, made, record, rule
+from tilewright.autograd.tape import Array, Context, Taped, is_grad_enabled, is_tensor, made, record, rule
 from tilewright.errors import DtypeError, ShapeError, StateError, describe
 from tilewright.op.random import Generator, chosen
 
@@ -69,17 +69,17 @@ def check_writable(name: str, target: Tensor) -> None:
 def _source(target: Tensor) -> Tensor:
     """The target as an operand, with a version of its own: what is computed from it here is up to date."""
     target._refresh()
-    return made(target._data, target._node, target._index) if target._node is not None else _constant(target)
-
-
-def _constant(target: Tensor) -> Tensor:
-    found = made(target._data)
     # A leaf that requires gradients gets here only where nothing is recorded.
-    return found
+    return made(target._data, target._node, target._index)
 
 
 def compute_in_place(
-    name: str, target: Tensor, function: Callable[..., Any], *others: Any, reads_old: bool = False, **options: Any
+    name: str,
+    target: Tensor,
+    function: Callable[..., Any],
+    *others: Any,
+    reads_old: bool = False,
+    **options: Any,
 ) -> Tensor:
     """Write ``function(target, …)`` to the target's memory and history; returns the target.
 
@@ -129,6 +129,9 @@ def rebase(target: Tensor, value: Tensor) -> None:
     if base is None:
         if value._requires:
             target._node, target._index, target._requires = value._node, value._index, True
+        elif is_grad_enabled() and target._node is not None:
+            # An operation without gradient: what is written here is a constant from now on.
+            target._node, target._index, target._requires = None, 0, False
         return
     if not (is_grad_enabled() and (value._requires or base._requires)):
         # Nothing is recorded; histories stay, and a view that is refreshed finds its old one.
@@ -177,22 +180,20 @@ def overwrite(name: str, target: Tensor, value: Any) -> Tensor:
     check_writable(name, target)
     value = _operand(name, target, value)
     _shape_fits(name, target, value)
-    recorded = is_grad_enabled() and (target._requires or (isinstance(value, Taped) and value._requires))
-    raw = value._data if isinstance(value, Taped) else value
+    rank, dtype = target._data.ndim, target._data.dtype
+    if is_tensor(value):
+        if value._data.ndim > rank:
+            value = value.reshape(value._data.shape[value._data.ndim - rank :])
+        if is_grad_enabled() and (target._requires or value._requires):
+            value = cast(value, dtype)
+    raw = value._data if is_tensor(value) else value
     with np.errstate(all="ignore"):
-        if isinstance(raw, np.ndarray) and raw.ndim > target._data.ndim:
-            raw = raw.reshape(raw.shape[raw.ndim - target._data.ndim :])
-        if not recorded:
-            np.copyto(target._data, raw, casting="unsafe")
-            target._version[0] += 1
-            return target
-        if isinstance(value, Taped) and value.ndim > target._data.ndim:
-            value = value.reshape(raw.shape)
-        if isinstance(value, Taped):
-            value = cast(value, target._data.dtype)
-        replaced = apply("replaced", _source(target), value)
-        np.copyto(target._data, np.array(replaced._data))
-    rebase(target, replaced)
+        # NumPy copies first where both share memory.
+        np.copyto(target._data, raw, casting="unsafe")
+    if is_grad_enabled() and (target._requires or (is_tensor(value) and value._requires)):
+        rebase(target, record("replaced", (_source(target), value), target._data))
+    else:
+        target._version[0] += 1
     return target
 
 
@@ -215,7 +216,7 @@ def overwrite_taken(target: Tensor, arrays: indexing.Index, value: Any) -> None:
     if not recorded:
         target._version[0] += 1
         return
-    written = cast(value, target._data.dtype) if isinstance(value, Taped) else value
+    written = cast(value, target._data.dtype) if is_tensor(value) else value
     rebase(target, record("write", (_source(target), written), target._data, chain=chain))
 
 
@@ -225,6 +226,7 @@ _UFUNCS = {"add_": np.add, "sub_": np.subtract, "mul_": np.multiply, "div_": np.
 def _directly(name: str, target: Tensor, other: Any, alpha: float) -> bool:
     """Do it in one pass over memory, where nothing is recorded and no dtype or shape changes."""
     raw = other._data if isinstance(other, Taped) else other
+    target._refresh()
     if is_grad_enabled() and (target._requires or (isinstance(other, Taped) and other._requires)):
         return False
     data = target._data
@@ -385,13 +387,15 @@ def scatter_add_(input: Tensor, dim: int, index: Any, src: Any) -> Tensor:
 def uniform_(
     input: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None, **names: float
 ) -> Tensor:
-    """Numbers from ``a`` (included) to ``b`` (excluded); PyTorch's names ``from`` and ``to`` are taken too."""
+    """Numbers from ``a`` (included) to ``b`` (excluded); also by PyTorch's names ``from`` and ``to``."""
     a, b = names.pop("from", a), names.pop("to", b)
     _floats("uniform_", input, names)
     return overwrite("uniform_", input, chosen(generator).uniform(input.shape, input._data.dtype, a, b))
 
 
-def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def normal_(
+    input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Normally distributed numbers."""
     _floats("normal_", input, {})
     return overwrite("normal_", input, chosen(generator).normal(input.shape, input._data.dtype, mean, std))
@@ -407,26 +411,3 @@ def _floats(name: str, input: Tensor, left_over: dict[str, float]) -> None:
         raise DtypeError(f"{name} takes from, to and generator by name.", describe(**left_over))
     if input._data.dtype.kind != "f":
         raise DtypeError(f"{name} needs a floating dtype.", describe(input=input))
-
-
-def unsqueeze_(input: Tensor, dim: int) -> Tensor:
-    """A new axis of size 1 at ``dim``, for this very tensor."""
-    from tilewright.autograd.shape import unsqueeze
-
-    return _reshaped(input, unsqueeze(input, dim))
-
-
-def squeeze_(input: Tensor, dim: Any = None) -> Tensor:
-    """Without axes of size 1, for this very tensor."""
-    from tilewright.autograd.shape import squeeze
-
-    return _reshaped(input, squeeze(input, dim))
-
-
-def _reshaped(input: Tensor, found: Tensor) -> Tensor:
-    if input._requires and input._node is None:
-        raise StateError("A leaf tensor that requires gradients keeps its shape.", describe(tensor=input))
-    input._data, input._node, input._index = found._data, found._node, found._index
-    if input._base is not None:
-        input._chain = found._chain
-    return input

@@ -38,11 +38,9 @@ def _piece(input: X, along: int, start: int, size: int) -> X:
 
 def _together(name: str, tensors: Any) -> list[Any]:
     """The operands of one dtype; arrays beside Tensors become Tensors."""
-    if isinstance(tensors, (Taped, np.ndarray)):
-        # A tensor is the sequence of its slices.
-        parts = list(unbind(tensors))
-    else:
-        parts = list(tensors)
+    given: Any = tensors
+    # A tensor is the sequence of its slices.
+    parts: list[Any] = list(unbind(given) if isinstance(tensors, (Taped, np.ndarray)) else given)
     if not parts:
         raise ArgumentError(f"{name} needs at least one tensor.", "none")
     for part in parts:
@@ -50,7 +48,7 @@ def _together(name: str, tensors: Any) -> list[Any]:
             raise DtypeError(f"{name} needs Tensors or NumPy arrays.", describe(found=part))
     if any(isinstance(part, Taped) for part in parts):
         parts = [part if isinstance(part, Taped) else made(part) for part in parts]
-    dtype = parts[0].dtype
+    dtype: Any = parts[0].dtype
     for part in parts[1:]:
         dtype = promote_types(dtype, part.dtype)
     return [cast(part, dtype) for part in parts]
@@ -78,9 +76,11 @@ def cat(tensors: Sequence[X], dim: int = 0) -> X:
     if rank == 0:
         raise ShapeError("cat needs tensors of rank 1 or more.", describe(first=full[0]), "Use stack.")
     along = axis("cat", dim, rank)
-    first = tuple(full[0].shape)
+    first: tuple[int, ...] = tuple(full[0].shape)
     for part in full:
-        if part.ndim != rank or any(a != b for i, (a, b) in enumerate(zip(first, part.shape, strict=True)) if i != along):
+        if part.ndim != rank or any(
+            a != b for i, (a, b) in enumerate(zip(first, part.shape, strict=True)) if i != along
+        ):
             raise ShapeError(
                 f"cat needs tensors whose sizes agree on every axis but {along}.",
                 " and ".join(str(tuple(x.shape)) for x in (full[0], part)),
@@ -101,11 +101,11 @@ def stack(tensors: Sequence[X], dim: int = 0) -> X:
         ArgumentError: there is none.
     """
     parts = _together("stack", tensors)
-    first = tuple(parts[0].shape)
+    first: tuple[int, ...] = tuple(parts[0].shape)
     for part in parts:
         if tuple(part.shape) != first:
             raise ShapeError("stack needs tensors of one shape.", f"{first} and {tuple(part.shape)}")
-    along = axis("stack", dim, len(first) + 1)
+    along: int = axis("stack", dim, len(first) + 1)
     wide = (*first[:along], 1, *first[along:])
     joined: X = apply(
         "cat", *(run("reshape", part, shape=wide) for part in parts), along=along, sizes=(1,) * len(parts)
@@ -119,13 +119,16 @@ def _at_least_1d(tensors: Any) -> list[Any]:
 
 def hstack(tensors: Sequence[X]) -> X:
     """Joined side by side: along axis 1, vectors along axis 0."""
-    parts = _at_least_1d(tensors)
-    return cat(parts, 0 if parts and parts[0].ndim == 1 else 1)
+    parts: Any = _at_least_1d(tensors)
+    joined: X = cat(parts, 0 if parts and parts[0].ndim == 1 else 1)
+    return joined
 
 
 def vstack(tensors: Sequence[X]) -> X:
     """Joined one below the other: along axis 0, vectors as rows."""
-    return cat([part.reshape(1, -1) if part.ndim == 1 else part for part in _at_least_1d(tensors)], 0)
+    parts: Any = [part.reshape(1, -1) if part.ndim == 1 else part for part in _at_least_1d(tensors)]
+    joined: X = cat(parts, 0)
+    return joined
 
 
 def split(input: X, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[X, ...]:
@@ -173,7 +176,9 @@ def unbind(input: X, dim: int = 0) -> tuple[X, ...]:
     """Views of all slices along ``dim``, without that axis."""
     along = axis("unbind", dim, input.ndim)
     _has_axes("unbind", input)
-    return tuple(run("getitem", input, index=(slice(None),) * along + (i,)) for i in range(input.shape[along]))
+    return tuple(
+        run("getitem", input, index=(slice(None),) * along + (i,)) for i in range(input.shape[along])
+    )
 
 
 def _has_axes(name: str, input: Any) -> None:

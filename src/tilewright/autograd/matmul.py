@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from tilewright.errors import DtypeError, ShapeError, describe
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
-# A BLAS chooses its path by the number of rows, so a row's last bits depend on how many rows come along. Every
-# product of rows with one matrix is therefore cut into blocks of exactly this many: within a block of 64 the
-# position of a row does not matter, and measured on 784 × 256 and 2048 × 1000 it keeps 65 to 85 % of the speed.
+# A BLAS chooses its path by the number of rows, so a row's last bits depend on how many rows come along.
+# Every product of rows with one matrix is therefore cut into blocks of exactly this many: within a block of
+# 64 the position of a row does not matter; on 784 × 256 and 2048 × 1000 it keeps 65 to 85 % of the speed.
 ROWS = 64
 
 
@@ -25,7 +26,7 @@ def _matmul_forward(context: Context, x: Array, y: Array, *, by_rows: bool) -> A
         wide = _matmul_forward(context, x.astype(np.float32), y.astype(np.float32), by_rows=by_rows)
         return wide.astype(np.float16)
     if by_rows and y.ndim == 2 and x.dtype.kind == "f":
-        return _rows_times_matrix(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[1])
+        return _rows_times_matrix(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[1])
     return np.asarray(np.matmul(x, y))
 
 
@@ -53,7 +54,8 @@ def _matmul_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None,
         x: Any = context.operand(0)
         if shape_y is not None and len(shape_y) == 2 and x.ndim > 2:
             # One product over all rows instead of one per matrix, summed.
-            x, gradient = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
+            rows = math.prod(x.shape[:-1])
+            x, gradient = x.reshape(rows, x.shape[-1]), gradient.reshape(rows, gradient.shape[-1])
         for_y = unbroadcast(_product(_swapped(x), gradient), shape_y)
     return for_x, for_y
 
@@ -94,12 +96,14 @@ def matmul(input: X, other: Any) -> X:
         >>> matmul(np.eye(2), np.array([3.0, 4.0]))
         array([3., 4.])
     """
-    return _checked("matmul", input, other)
+    result: X = _checked("matmul", input, other)
+    return result
 
 
 def rmatmul(input: X, other: Any) -> X:
     """``other @ input``."""
-    return _checked("matmul", other, input)
+    result: X = _checked("matmul", other, input)
+    return result
 
 
 def _checked(name: str, input: Any, other: Any) -> Any:
@@ -122,9 +126,9 @@ def _checked(name: str, input: Any, other: Any) -> Any:
     dtype = x.dtype
     left_vector, right_vector = x.ndim == 1, y.ndim == 1
     if left_vector:
-        x = x.reshape(1, -1)
+        x = x.reshape(1, x.shape[0])
     if right_vector:
-        y = y.reshape(-1, 1)
+        y = y.reshape(y.shape[0], 1)
     if x.ndim > 2 or y.ndim > 2:
         try:
             np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
@@ -144,22 +148,27 @@ def mm(input: X, mat2: Any) -> X:
     """The product of two matrices; no broadcasting."""
     if np.ndim(_raw(input)) != 2 or np.ndim(_raw(mat2)) != 2:
         raise ShapeError("mm needs two matrices of rank 2.", describe(input=input, mat2=mat2))
-    return _checked("mm", input, mat2)  # type: ignore[no-any-return]
+    result: X = _checked("mm", input, mat2)
+    return result
 
 
 def bmm(input: X, mat2: Any) -> X:
     """The products of two batches of matrices, (b, m, k) and (b, k, n); no broadcasting."""
     one, two = _raw(input), _raw(mat2)
     if np.ndim(one) != 3 or np.ndim(two) != 3 or one.shape[0] != two.shape[0]:
-        raise ShapeError("bmm needs two batches of rank 3 with as many matrices.", describe(input=input, mat2=mat2))
-    return _checked("bmm", input, mat2)  # type: ignore[no-any-return]
+        raise ShapeError(
+            "bmm needs two batches of rank 3 with as many matrices.", describe(input=input, mat2=mat2)
+        )
+    result: X = _checked("bmm", input, mat2)
+    return result
 
 
 def dot(input: X, other: Any) -> X:
     """The inner product of two vectors."""
     if np.ndim(_raw(input)) != 1 or np.ndim(_raw(other)) != 1:
         raise ShapeError("dot needs two vectors of rank 1.", describe(input=input, other=other))
-    return _checked("dot", input, other)  # type: ignore[no-any-return]
+    result: X = _checked("dot", input, other)
+    return result
 
 
 def _raw(value: Any) -> Any:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Axes = tuple[int, ...]
 
+# Typed loosely: the stubs have no overload for a `keepdims` that isn't a literal.
+_add: Any = np.add.reduce
+_multiply: Any = np.multiply.reduce
+
 
 class ValuesIndices(NamedTuple):
     """What ``max(dim)``, ``sort`` and ``topk`` give."""
@@ -56,8 +60,8 @@ def _count(shape: tuple[int, ...], over: Axes) -> int:
 
 def _sum_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
     if x.dtype == np.float16:
-        return np.add.reduce(x, axis=over, keepdims=keepdim, dtype=np.float32).astype(np.float16)
-    return np.add.reduce(x, axis=over, keepdims=keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+        return _add(x, axis=over, keepdims=keepdim, dtype=np.float32).astype(np.float16)
+    return _add(x, axis=over, keepdims=keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
 
 
 def _mean_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
@@ -73,13 +77,13 @@ def _mean_backward(context: Context, gradient: Tensor) -> Tensor:
 
 def _var_forward(context: Context, x: Array, *, over: Axes, keepdim: bool, correction: float) -> Any:
     if x.dtype == np.float16:
-        return _var_forward(
-            context, x.astype(np.float32), over=over, keepdim=keepdim, correction=correction
-        ).astype(np.float16)
+        wide = x.astype(np.float32)
+        found = _var_forward(context, wide, over=over, keepdim=keepdim, correction=correction)
+        return found.astype(np.float16)
     around = x - np.mean(x, axis=over, keepdims=True)
     np.square(around, out=around)
     freedom = builtins.max(_count(x.shape, over) - correction, 0.0)
-    return np.add.reduce(around, axis=over, keepdims=keepdim) / x.dtype.type(freedom)
+    return _add(around, axis=over, keepdims=keepdim) / x.dtype.type(freedom)
 
 
 def _around(context: Context) -> Tensor:
@@ -107,7 +111,7 @@ def _std_backward(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _prod_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
-    return np.multiply.reduce(x, axis=over, keepdims=keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+    return _multiply(x, axis=over, keepdims=keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
 
 
 def _prod_backward(context: Context, gradient: Tensor) -> Tensor:
@@ -124,36 +128,37 @@ def _prod_backward(context: Context, gradient: Tensor) -> Tensor:
     count = flat.shape[-1]
     rows = where(np.eye(count, dtype=np.bool_), 1.0, flat.unsqueeze(-2))
     others = run("prod", rows, over=(rows.ndim - 1,), keepdim=False)
-    return gradient * movedim(others.reshape(moved.shape), last, over)
+    rest: Tensor = movedim(others.reshape(moved.shape), last, over)
+    return gradient * rest
 
 
 def _extreme_backward(context: Context, gradient: Tensor) -> Tensor:
     """The gradient shared out evenly between all elements that equal the extreme (NaN equals NaN)."""
     x, best = context.input(0), _as_input(context, context.output())
     hit = (x._data == best._data) | (np.isnan(x._data) & np.isnan(best._data))
-    share = hit / np.add.reduce(hit, axis=context.attributes["over"], keepdims=True)
-    return _as_input(context, gradient) * made(share.astype(x.dtype))
+    share = hit / _add(hit, axis=context.attributes["over"], keepdims=True)
+    return _as_input(context, gradient) * made(np.asarray(share, x.dtype))
 
 
 def _logsumexp_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
     if not x.size:
-        return np.log(np.add.reduce(np.exp(x), axis=over, keepdims=keepdim))
+        return np.log(_add(np.exp(x), axis=over, keepdims=keepdim))
     top = np.maximum.reduce(x, axis=over, keepdims=True)
     # ∞ − ∞ would be NaN, so infinities are left as they are.
     shift = np.where(np.isfinite(top), top, x.dtype.type(0))
-    total = np.log(np.add.reduce(np.exp(x - shift), axis=over, keepdims=True)) + shift
+    total = np.log(_add(np.exp(x - shift), axis=over, keepdims=True)) + shift
     return total if keepdim else total.reshape([n for i, n in enumerate(x.shape) if i not in over])
 
 
 def _logsumexp_backward(context: Context, gradient: Tensor) -> Tensor:
     out = _as_input(context, context.output())
-    weight = exp(context.input(0) - where(np.isfinite(out._data), out, 0.0))
+    weight: Tensor = exp(context.input(0) - where(np.isfinite(out._data), out, 0.0))
     return _as_input(context, gradient) * weight
 
 
 def _norm_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
-    return np.sqrt(np.add.reduce(np.square(wide), axis=over, keepdims=keepdim)).astype(x.dtype)
+    return np.sqrt(_add(np.square(wide), axis=over, keepdims=keepdim)).astype(x.dtype)
 
 
 def _norm_backward(context: Context, gradient: Tensor) -> Tensor:
@@ -206,7 +211,7 @@ def mean(input: X, dim: Any = None, keepdim: bool = False, *, dtype: Any = None)
         DtypeError: the dtype is not floating.
         ShapeError: ``dim`` is out of range.
     """
-    x = input if dtype is None else cast(input, as_dtype(dtype))
+    x: X = input if dtype is None else cast(input, as_dtype(dtype))
     _needs_float("mean", x)
     return run("mean", x, over=axes("mean", dim, x.ndim), keepdim=keepdim)
 
@@ -280,8 +285,8 @@ def max(input: X, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with ``dim`` also where it is; with another tensor as ``dim`` :func:`maximum`.
 
     Returns:
-        A Tensor or array, or with an int ``dim`` the pair ``(values, indices)``; the first of equal ones wins,
-        NaN wins over all.
+        A Tensor or array, or with an int ``dim`` the pair ``(values, indices)``; the first of equal
+        ones wins, NaN wins over all.
     """
     if isinstance(dim, (Taped, np.ndarray)):
         return maximum(input, dim)
@@ -339,7 +344,8 @@ def all(input: X, dim: Any = None, keepdim: bool = False) -> X:
 
 def count_nonzero(input: X, dim: Any = None) -> X:
     """How many elements are other than 0."""
-    return sum(input != 0, dim)
+    found: X = input != 0
+    return sum(found, dim)
 
 
 def logsumexp(input: X, dim: Any, keepdim: bool = False) -> X:
@@ -373,7 +379,8 @@ def norm(input: X, p: Any = 2, dim: Any = None, keepdim: bool = False) -> X:
     if p == -math.inf:
         return amin(size, over, keepdim) if over else size
     if p == 0:
-        return run("sum", cast(input != 0, input.dtype), over=over, keepdim=keepdim)
+        found: X = input != 0
+        return run("sum", cast(found, input.dtype), over=over, keepdim=keepdim)
     if p == 1:
         return run("sum", size, over=over, keepdim=keepdim)
     result: X = run("sum", size**p, over=over, keepdim=keepdim) ** (1.0 / p)

@@ -117,11 +117,24 @@ def _avg_pool_gradient_backward(context: Context, gradient: Tensor) -> Gradients
     return (apply("avg_pool", gradient, **context.attributes),)
 
 
-rule("conv", _conv, _conv_backward)
-rule("conv_data_gradient", _data_gradient, _data_gradient_backward)
-rule("conv_weight_gradient", _weight_gradient, _weight_gradient_backward)
-rule("max_pool", _max_pool, _max_pool_backward)
-rule("max_pool_gradient", _max_pool_gradient, _max_pool_gradient_backward)
-rule("take_by_index", _take_by_index, _take_by_index_backward)
-rule("avg_pool", _avg_pool, _avg_pool_backward)
-rule("avg_pool_gradient", _avg_pool_gradient, _avg_pool_gradient_backward)
+def _the_other_operand(needs: tuple[bool, ...]) -> tuple[int, ...]:
+    """The gradient of each operand reads the other one, and only that."""
+    return tuple(i for i, wanted in ((1, needs[0]), (0, needs[1])) if wanted)
+
+
+rule("conv", _conv, _conv_backward, keeps=_the_other_operand, keeps_output=False)
+rule(
+    "conv_data_gradient", _data_gradient, _data_gradient_backward, keeps=_the_other_operand, keeps_output=False
+)
+rule(
+    "conv_weight_gradient",
+    _weight_gradient,
+    _weight_gradient_backward,
+    keeps=_the_other_operand,
+    keeps_output=False,
+)
+rule("max_pool", _max_pool, _max_pool_backward, keeps=(), keeps_output=False)
+rule("max_pool_gradient", _max_pool_gradient, _max_pool_gradient_backward, keeps=(), keeps_output=False)
+rule("take_by_index", _take_by_index, _take_by_index_backward, keeps=(), keeps_output=False)
+rule("avg_pool", _avg_pool, _avg_pool_backward, keeps=(), keeps_output=False)
+rule("avg_pool_gradient", _avg_pool_gradient, _avg_pool_gradient_backward, keeps=(), keeps_output=False)

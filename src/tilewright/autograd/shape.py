@@ -53,7 +53,9 @@ def _flip_backward(context: Context, gradient: Tensor) -> Tensor:
     return run("flip", gradient, over=context.attributes["over"])
 
 
-def _roll_forward(context: Context, x: Array, *, shifts: tuple[int, ...], over: tuple[int, ...] | None) -> Array:
+def _roll_forward(
+    context: Context, x: Array, *, shifts: tuple[int, ...], over: tuple[int, ...] | None
+) -> Array:
     return np.roll(x, shifts if over is not None else shifts[0], over)
 
 
@@ -160,12 +162,13 @@ def flatten(input: X, start_dim: int = 0, end_dim: int = -1) -> X:
         (2, 12)
     """
     rank = input.ndim
-    first, last = axis("flatten", start_dim, rank), axis("flatten", end_dim, rank)
+    first: int = axis("flatten", start_dim, rank)
+    last: int = axis("flatten", end_dim, rank)
     if first > last:
         raise ArgumentError(
             "flatten needs start_dim before end_dim.", describe(start_dim=start_dim, end_dim=end_dim)
         )
-    shape = tuple(input.shape)
+    shape: tuple[int, ...] = tuple(input.shape)
     if rank == 0:
         return run("reshape", input, shape=(1,))
     if first == last:
@@ -181,9 +184,9 @@ def ravel(input: X) -> X:
 
 def unflatten(input: X, dim: int, sizes: Any) -> X:
     """The axis ``dim`` split into ``sizes``; one may be −1."""
-    where = axis("unflatten", dim, input.ndim)
-    shape = tuple(input.shape)
-    inner = [whole("unflatten", size, "each size") for size in sizes]
+    where: int = axis("unflatten", dim, input.ndim)
+    shape: tuple[int, ...] = tuple(input.shape)
+    inner: list[int] = [whole("unflatten", size, "each size") for size in sizes]
     rest = math.prod(size for size in inner if size != -1)
     if inner.count(-1) == 1 and rest > 0 and shape[where] % rest == 0:
         inner[inner.index(-1)] = shape[where] // rest
@@ -204,8 +207,8 @@ def squeeze(input: X, dim: Any = None) -> X:
 
 def unsqueeze(input: X, dim: int) -> X:
     """With a new axis of size 1 at ``dim``."""
-    where = axis("unsqueeze", dim, input.ndim + 1)
-    shape = tuple(input.shape)
+    where: int = axis("unsqueeze", dim, input.ndim + 1)
+    shape: tuple[int, ...] = tuple(input.shape)
     return run("reshape", input, shape=(*shape[:where], 1, *shape[where:]))
 
 
@@ -217,7 +220,9 @@ def permute(input: X, *dims: Any) -> X:
     """
     found = tuple(d % input.ndim if -input.ndim <= d < input.ndim else d for d in sizes("permute", dims))
     if sorted(found) != list(range(input.ndim)):
-        raise ShapeError("permute needs each axis of its input once.", f"dims={found}, {describe(input=input)}")
+        raise ShapeError(
+            "permute needs each axis of its input once.", f"dims={found}, {describe(input=input)}"
+        )
     return run("permute", input, order=found)
 
 
@@ -236,12 +241,14 @@ swapaxes = transpose
 def t(input: X) -> X:
     """The transpose of a matrix; tensors of rank 0 and 1 as they are."""
     if input.ndim > 2:
-        raise ShapeError("t needs a tensor of rank 2 or less.", describe(input=input), "Use transpose or permute.")
+        raise ShapeError(
+            "t needs a tensor of rank 2 or less.", describe(input=input), "Use transpose or permute."
+        )
     return run("permute", input, order=tuple(range(input.ndim))[::-1])
 
 
 def movedim(input: X, source: Any, destination: Any) -> X:
-    """Axes moved from ``source`` to ``destination`` (ints or equally long tuples); the rest keep their order."""
+    """Axes moved from ``source`` to ``destination`` (ints or tuples); the rest keep their order."""
     from_ = source if isinstance(source, (tuple, list)) else (source,)
     to = destination if isinstance(destination, (tuple, list)) else (destination,)
     old = [axis("movedim", d, input.ndim) for d in from_]
@@ -253,7 +260,9 @@ def movedim(input: X, source: Any, destination: Any) -> X:
         )
     rest = iter([d for d in range(input.ndim) if d not in old])
     placed = dict(zip(new, old, strict=True))
-    return run("permute", input, order=tuple(placed[d] if d in placed else next(rest) for d in range(input.ndim)))
+    return run(
+        "permute", input, order=tuple(placed[d] if d in placed else next(rest) for d in range(input.ndim))
+    )
 
 
 moveaxis = movedim
@@ -268,8 +277,10 @@ def expand(input: X, *size: Any) -> X:
     wanted, shape = sizes("expand", size), tuple(input.shape)
     lead = len(wanted) - len(shape)
     full = tuple(shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
-    if lead < 0 or any(n < 0 for n in full) or any(
-        had not in (1, n) for had, n in zip(shape, full[max(lead, 0) :], strict=True)
+    if (
+        lead < 0
+        or any(n < 0 for n in full)
+        or any(had not in (1, n) for had, n in zip(shape, full[max(lead, 0) :], strict=True))
     ):
         raise ShapeError(
             "expand needs sizes that stretch only axes of size 1.", f"size={wanted}, {describe(input=input)}"
@@ -307,9 +318,11 @@ def repeat_interleave(input: X, repeats: int, dim: int | None = None) -> X:
     """Each element (or slice along ``dim``) several times in a row."""
     count = whole("repeat_interleave", repeats, "repeats")
     x = flatten(input) if dim is None else input
-    where = 0 if dim is None else axis("repeat_interleave", dim, x.ndim)
-    shape = tuple(x.shape)
-    wide = run("broadcast_to", unsqueeze(x, where + 1), shape=(*shape[: where + 1], count, *shape[where + 1 :]))
+    where: int = 0 if dim is None else axis("repeat_interleave", dim, x.ndim)
+    shape: tuple[int, ...] = tuple(x.shape)
+    wide = run(
+        "broadcast_to", unsqueeze(x, where + 1), shape=(*shape[: where + 1], count, *shape[where + 1 :])
+    )
     return run("reshape", wide, shape=(*shape[:where], shape[where] * count, *shape[where + 1 :]))
 
 
@@ -346,8 +359,39 @@ def numel(input: Any) -> int:
 
 
 __all__ = [
-    "broadcast_to", "cat", "chunk", "clone", "concat", "concatenate", "contiguous", "expand", "expand_as",
-    "flatten", "flip", "hstack", "moveaxis", "movedim", "numel", "permute", "ravel", "repeat",
-    "repeat_interleave", "reshape", "reshape_as", "roll", "split", "squeeze", "stack", "swapaxes", "t", "tile",
-    "transpose", "unbind", "unflatten", "unsqueeze", "view", "view_as", "vstack",
-]  # fmt: skip
+    "broadcast_to",
+    "cat",
+    "chunk",
+    "clone",
+    "concat",
+    "concatenate",
+    "contiguous",
+    "expand",
+    "expand_as",
+    "flatten",
+    "flip",
+    "hstack",
+    "moveaxis",
+    "movedim",
+    "numel",
+    "permute",
+    "ravel",
+    "repeat",
+    "repeat_interleave",
+    "reshape",
+    "reshape_as",
+    "roll",
+    "split",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "t",
+    "tile",
+    "transpose",
+    "unbind",
+    "unflatten",
+    "unsqueeze",
+    "view",
+    "view_as",
+    "vstack",
+]

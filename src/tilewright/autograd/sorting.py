@@ -45,7 +45,7 @@ def cumsum(input: X, dim: int) -> X:
     return run("cumsum", input, along=axis("cumsum", dim, input.ndim))
 
 
-def _ranks(data: Array, along: int, descending: bool) -> Array:
+def _ranks(data: Any, along: int, descending: bool) -> Any:
     """Stable order along an axis; NaN counts as larger than everything."""
     if data.ndim == 0:
         return np.zeros((), np.int64)
@@ -68,7 +68,7 @@ def argsort(input: X, dim: int = -1, descending: bool = False, stable: bool = Tr
 
 
 def sort(input: X, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
-    """``(values, indices)`` sorted along ``dim``; equal elements keep their order, NaN counts as the largest."""
+    """``(values, indices)`` sorted along ``dim``; stable, NaN counts as the largest."""
     indices = argsort(input, dim, descending)
     return ValuesIndices(gather(input, dim, indices), indices)
 
@@ -83,7 +83,9 @@ def topk(input: X, k: int, dim: int = -1, largest: bool = True, sorted: bool = T
     along, count = axis("topk", dim, data.ndim), whole("topk", k, "k")
     size = data.shape[along] if data.ndim else 1
     if not 0 <= count <= size:
-        raise ShapeError(f"topk needs k from 0 to the {size} elements along dim.", describe(k=count, input=input))
+        raise ShapeError(
+            f"topk needs k from 0 to the {size} elements along dim.", describe(k=count, input=input)
+        )
     ranks = _ranks(data, along, largest)
     if data.ndim:
         ranks = np.ascontiguousarray(ranks[(slice(None),) * along + (slice(count),)])

@@ -170,7 +170,8 @@ def is_tensor(value: object) -> TypeGuard[Tensor]:
 
 def made(data: Array, node: Node | None = None, index: int = 0) -> Tensor:
     """A Tensor that holds ``data``, output ``index`` of ``node`` (None for a leaf)."""
-    tensor: Tensor = _class[0].__new__(_class[0])
+    found: Any = _class[0]
+    tensor: Tensor = found.__new__(found)
     tensor._become(data, node, index)
     return tensor
 
@@ -533,7 +534,7 @@ def _look(found: Rule, source: Any, result: Tensor, attributes: dict[str, Any]) 
     """Make ``result`` a view of ``source``, if it shares its memory."""
     if isinstance(source, Taped) and np.may_share_memory(source._data, result._data):
         result._version = source._version
-        result._base = source._base or source  # type: ignore[assignment]
+        result._base = source if source._base is None else source._base  # type: ignore[assignment]
         result._chain = (*source._chain, (found.name, attributes))
         result._seen = source._version[0]
 

@@ -14,6 +14,7 @@ from tilewright._version import __version__
 from tilewright.cli.info import info
 from tilewright.cli.predict import predict
 from tilewright.cli.summary import summary
+from tilewright.cli.text import ShowsExamples
 from tilewright.cli.train import train
 from tilewright.errors import TilewrightError
 
@@ -21,7 +22,7 @@ BAD = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 
-class Commands(click.Group):
+class Commands(ShowsExamples, click.Group):
     """A group whose commands answer an expected error with one line on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -58,20 +59,17 @@ def _end(ctx: click.Context, code: int, message: str, label: str = "error: ") ->
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: tilewright train digits",
+    examples=(
+        ("tilewright train digits", "train on 1,797 real digits, in under a minute"),
+        ("tilewright predict runs/digits-digitnet seven.png", "name what is in a picture"),
+        ("tilewright summary lenet5", "the layers, and what they cost"),
+        ("tilewright info", "the processor, and what computes on it"),
+    ),
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(__version__, prog_name="tilewright")
 def app(debug: bool) -> None:
-    """Train small convolutional networks on a CPU, and use them.
-
-    \b
-    Examples:
-      tilewright train digits                  train on 1,797 real digits, in under a minute
-      tilewright predict runs/digits-digitnet seven.png
-      tilewright summary lenet5                the layers, their sizes and what they cost
-      tilewright info                          the processor, and which kernels serve it
-    """
+    """Train small convolutional networks on a CPU, and use them."""
 
 
 for command in (train, predict, summary, info):

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tilewright.cli.text import print_json
+from tilewright.cli.text import ShowsExamples, print_json
 
 _OPTIONAL = (
     ("click", "cli"),
@@ -24,16 +24,16 @@ _OPTIONAL = (
 _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
-@click.command()
+@click.command(
+    cls=ShowsExamples,
+    examples=(
+        ("tilewright info", ""),
+        ("tilewright info --json", ""),
+    ),
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info(as_json: bool) -> None:
-    """Show the processor, the kernel families in the order they are asked, threads and versions.
-
-    \b
-    Examples:
-      tilewright info
-      tilewright info --json
-    """
+    """Show the processor, the kernel families in the order they are asked, threads and versions."""
     found = collect()
     if as_json:
         print_json(found)

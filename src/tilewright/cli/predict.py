@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tilewright.cli.text import percent, print_json
+from tilewright.cli.text import ShowsExamples, percent, print_json
 from tilewright.errors import ArgumentError, TilewrightError
 
 if TYPE_CHECKING:
     from tilewright.train.predict import Predictor
 
 
-@click.command()
+@click.command(
+    cls=ShowsExamples,
+    examples=(
+        ("tilewright predict runs/digits-digitnet seven.png", ""),
+        ("tilewright predict runs/digits-digitnet photos --top 1", "the images of a folder"),
+        ("tilewright predict runs/digits-digitnet seven.png --invert yes --json", ""),
+    ),
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="How many classes to show.")
+@click.option(
+    "--top", default=3, show_default=True, type=click.IntRange(min=1), help="How many classes to show."
+)
 @click.option(
     "--invert",
     default="auto",
@@ -34,12 +43,6 @@ def predict(
 
     RUN is a run folder or a model.safetensors file. A file that can't be read is reported on standard
     error, and the others are still done: exit code 1. When none can be read, the exit code is 2.
-
-    \b
-    Examples:
-      tilewright predict runs/digits-digitnet seven.png
-      tilewright predict runs/digits-digitnet photos/ --top 1
-      tilewright predict runs/digits-digitnet seven.png --invert yes --json
     """
     from tilewright.train.predict import Predictor
 

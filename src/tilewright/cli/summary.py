@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from tilewright.cli.text import print_json
+from tilewright.cli.text import ShowsExamples, print_json
 from tilewright.errors import ArgumentError, describe
 
 
-class Shape(click.ParamType):
+class Shape(click.ParamType):  # type: ignore[type-arg]
     """``1,28,28`` as a tuple of sizes."""
 
     name = "C,H,W"
@@ -27,7 +27,14 @@ class Shape(click.ParamType):
         return sizes
 
 
-@click.command()
+@click.command(
+    cls=ShowsExamples,
+    examples=(
+        ("tilewright summary lenet5", ""),
+        ("tilewright summary digitnet --input 3,32,32", "for colour images"),
+        ("tilewright summary runs/digits-digitnet --json", ""),
+    ),
+)
 @click.argument("model")
 @click.option("--input", "shape", type=Shape(), help="Shape of one input, such as 1,28,28.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -35,12 +42,7 @@ def summary(model: str, shape: tuple[int, ...] | None, as_json: bool) -> None:
     """Show the layers of MODEL: output shapes, parameters, FLOPs and receptive fields.
 
     MODEL is a ready network (digitnet, lenet5, autoencoder), a run folder, or a model.safetensors file.
-
-    \b
-    Examples:
-      tilewright summary lenet5
-      tilewright summary digitnet --input 3,32,32
-      tilewright summary runs/digits-digitnet --json
+    A folder that has a ready network's name is written with its path: ./lenet5.
     """
     from tilewright.nn import summary as summarise
 
@@ -56,7 +58,7 @@ def _find(named: str, shape: tuple[int, ...] | None) -> tuple[Any, tuple[int, ..
     """The network of that name, and the input it is made for."""
     from tilewright.nn import models
 
-    if named in models.NAMES and not Path(named).exists():
+    if named in models.NAMES:
         return _ready(named, shape)
     if not Path(named).exists():
         raise ArgumentError(
@@ -76,6 +78,8 @@ def _ready(name: str, shape: tuple[int, ...] | None) -> tuple[Any, tuple[int, ..
     # The images of MNIST, unless other ones are named.
     shape = shape or (1, 28, 28)
     if len(shape) != 3:
-        raise ArgumentError("A ready network takes images of (channels, height, width).", describe(input=shape))
+        raise ArgumentError(
+            "A ready network takes images of (channels, height, width).", describe(input=shape)
+        )
     channels, *size = shape
     return models.create(name, in_channels=channels, image_size=tuple(size)), shape

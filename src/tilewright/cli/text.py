@@ -15,6 +15,25 @@ from typing import Any
 import click
 
 
+class ShowsExamples(click.Command):
+    """A command whose help ends with examples.
+
+    Args:
+        examples: (command line, what it does) pairs; the second may be empty.
+    """
+
+    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, a line each."""
+        width = max((len(line) for line, _ in self.examples), default=0)
+        with formatter.section("Examples"):
+            for line, purpose in self.examples:
+                formatter.write(f"  {line:<{width}}  {purpose}".rstrip() + "\n")
+
+
 def print_json(value: Any) -> None:
     """Print a value as strict JSON: what is not a finite number is null."""
     click.echo(json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False))

@@ -78,6 +78,8 @@ from tilewright.nn.shape import Flatten, Identity, Unflatten
 from tilewright.nn.summary import LayerSummary, Summary, summary
 
 __all__ = [
+    "ELU",
+    "GELU",
     "AvgPool",
     "AvgPool1d",
     "AvgPool2d",
@@ -106,9 +108,7 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
-    "ELU",
     "Flatten",
-    "GELU",
     "Hardtanh",
     "HuberLoss",
     "Identity",

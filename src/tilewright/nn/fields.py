@@ -83,7 +83,7 @@ class FieldTracker:
         self._sizes[id(tensor)] = sizes
 
     def _find(self, tensor: Tensor) -> tuple[Seen, tuple[int, ...]] | None:
-        """What an input is known to see: it is a known Tensor, or one in another shape, and unchanged since."""
+        """What an input is known to see: a known Tensor, perhaps in another shape, unchanged since."""
         entry = self._by_id.get(id(tensor))
         if entry is not None:
             known, version, seen = entry

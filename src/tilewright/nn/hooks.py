@@ -20,7 +20,7 @@ class Hook:
 
 
 class RemovableHandle:
-    """What registering a hook returns: :meth:`remove` takes the hook off; a ``with`` block does so at its end.
+    """What registering a hook returns: :meth:`remove` takes it off, and so does the end of a ``with`` block.
 
     >>> with layer.register_forward_hook(print):
     ...     layer(x)

@@ -68,7 +68,7 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """(input − target)² / (2 beta) where the difference is below ``beta``, else |input − target| − beta/2.
+    """d² / (2 beta) where d = |input − target| is below ``beta``, else d − beta/2.
 
     Raises:
         ArgumentError: ``beta`` is below 0.
@@ -86,7 +86,7 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """(input − target)² / 2 where the difference is below ``delta``, else delta · (|input − target| − delta/2).
+    """d² / 2 where d = |input − target| is below ``delta``, else delta · (d − delta/2).
 
     Raises:
         ArgumentError: ``delta`` is not above 0.
@@ -104,7 +104,7 @@ class HuberLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """−input[target] · weight[target], for log-probabilities (batch, classes, …) and class numbers (batch, …).
+    """−weight[t] · input[t] for log-probabilities (batch, classes, …) and class numbers t (batch, …).
 
     Samples whose target is ``ignore_index`` don't count; the mean is over the weights of the others.
     """

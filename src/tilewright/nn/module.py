@@ -404,7 +404,7 @@ class Module:
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Convert floating parameters and buffers to a dtype: ``to(dtype)``, ``to("cpu", dtype)``, ``to(other)``.
+        """Convert floating members to a dtype: ``to(dtype)``, ``to("cpu", dtype)``, ``to(other_tensor)``.
 
         Arrays live in the computer's main memory, so the only device is ``"cpu"``.
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright import functional as F
+from tilewright.autograd.create import from_numpy
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry.axes import as_integer
@@ -77,7 +78,7 @@ class _BatchNorm(Module):
         for name in ("running_mean", "running_var"):
             values = per_channel(self.track_running_stats)
             self.register_buffer(name, None if values is None else values.detach())
-        counter = Tensor(np.zeros((), np.int64)) if self.track_running_stats else None
+        counter = from_numpy(np.zeros((), np.int64)) if self.track_running_stats else None
         self.register_buffer("num_batches_tracked", counter)
         self.reset_parameters()
 

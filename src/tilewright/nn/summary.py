@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tilewright.autograd.create import from_numpy
 from tilewright.autograd.tape import no_grad
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
@@ -141,7 +142,7 @@ def summary(
         dtype = next((p.dtype for p in model.parameters() if p.dtype.kind == "f"), None)
     # From a stream of its own: the model's initialisation and dropout after this are what they would be.
     values = np.random.default_rng(0).standard_normal((batch, *sample))
-    input = Tensor(values.astype(floating_dtype(dtype, "summary")))
+    input = from_numpy(values.astype(floating_dtype(dtype, "summary")))
     layers: list[LayerSummary] = []
     with _recorded(model, FieldTracker(input), layers), no_grad():
         model(input)

@@ -15,7 +15,7 @@ from tilewright.errors import ArgumentError, DtypeError, describe
 
 Array = npt.NDArray[Any]
 
-# The words of a Philox state and how many bits each may have: NumPy's names, and the order in which they are kept.
+# The entries of a Philox state under NumPy's names: how many words of 64 bits, and the largest number.
 _LISTS = {"counter": 4, "key": 2, "buffer": 4}
 _NUMBERS = {"buffer_pos": 4, "has_uint32": 1, "uinteger": 2**32 - 1}
 
@@ -91,12 +91,13 @@ class Generator:
         """
         whole = _checked_state(state)
         self._seed = whole["seed"]
-        self._bits.state = {
+        state_to_set: Any = {
             "bit_generator": "Philox",
             "state": {name: np.array(whole[name], np.uint64) for name in ("counter", "key")},
             "buffer": np.array(whole["buffer"], np.uint64),
             **{name: whole[name] for name in _NUMBERS},
         }
+        self._bits.state = state_to_set
         return self
 
     def uniform(

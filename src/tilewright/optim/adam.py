@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,9 @@ class Adam(Optimizer):
     >>> optimizer = Adam(model.parameters(), lr=1e-3)
     """
 
+    remembers: ClassVar[tuple[str, ...]] = ("step", "exp_avg", "exp_avg_sq")
+    may_remember: ClassVar[tuple[str, ...]] = ("max_exp_avg_sq",)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -72,7 +75,9 @@ class Adam(Optimizer):
             as_number(beta, "betas", "Adam", below=1)
 
     def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
-        beta1, beta2 = group["betas"]
+        # Python's numbers, since a NumPy float64 (as a schedule may set) would widen float32 arithmetic.
+        beta1, beta2 = map(float, group["betas"])
+        lr, eps, decay = (float(group[name]) for name in ("lr", "eps", "weight_decay"))
         if not state:
             state["step"] = 0
             state["exp_avg"] = np.zeros_like(parameter)
@@ -85,8 +90,8 @@ class Adam(Optimizer):
         step = gradient
         if group["maximize"]:
             step = np.negative(gradient, out=room)
-        if group["weight_decay"]:
-            step = np.add(step, np.multiply(parameter, group["weight_decay"], out=other), out=room)
+        if decay:
+            step = np.add(step, np.multiply(parameter, decay, out=other), out=room)
         # m + (1 − beta1)·(g − m), which is exact where m = g.
         np.subtract(step, mean, out=other)
         np.add(mean, np.multiply(other, 1 - beta1, out=other), out=mean)
@@ -98,7 +103,7 @@ class Adam(Optimizer):
         # √v̂ + eps, then m̂ over it; the two corrections are plain numbers.
         np.sqrt(square, out=other)
         np.divide(other, math.sqrt(1 - beta2 ** state["step"]), out=other)
-        np.add(other, group["eps"], out=other)
+        np.add(other, eps, out=other)
         np.divide(mean, other, out=other)
-        np.multiply(other, group["lr"] / (1 - beta1 ** state["step"]), out=other)
+        np.multiply(other, lr / (1 - beta1 ** state["step"]), out=other)
         np.subtract(parameter, other, out=parameter)

@@ -1,10 +1,10 @@
-"""What all optimisers share: groups of parameters with options of their own, and a state that can be saved."""
+"""What all optimisers share: groups of parameters, each with its options, and a state that can be saved."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tilewright.autograd.tape import enable_grad
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.geometry.axes import as_integer
 
 Array = npt.NDArray[Any]
 #: One group of parameters: the Tensors under "params", beside them the options.
@@ -28,17 +29,21 @@ class Optimizer(ABC):
 
     Attributes:
         param_groups: the groups, each with all its options; a schedule writes ``group["lr"]``.
-        state: what is remembered of each parameter, by the parameter's id: plain numbers and arrays.
+        state: what is remembered of each parameter: plain numbers and arrays.
 
     Raises:
         ArgumentError: no parameters, one of them twice, or an option outside its rule.
         DtypeError: something is no Tensor, is not floating, or is the result of a calculation.
     """
 
+    #: Names of what is remembered of a parameter: what always is once there was a step, and what may be.
+    remembers: ClassVar[tuple[str, ...]] = ()
+    may_remember: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[Group] = []
-        self.state: dict[int, dict[str, Any]] = {}
+        self.state: dict[Tensor, dict[str, Any]] = {}
         self._scratch: dict[tuple[str, int], Array] = {}
         op = self._name
         if isinstance(params, (Tensor, np.ndarray, str)) or not isinstance(params, Iterable):
@@ -80,7 +85,8 @@ class Optimizer(ABC):
         unknown = [name for name in param_group if name != "params" and name not in self.defaults]
         if unknown:
             raise ArgumentError(
-                f"{op} has the options {', '.join(self.defaults)}.", f"a group with {', '.join(map(str, unknown))}"
+                f"{op} has the options {', '.join(self.defaults)}.",
+                f"a group with {', '.join(map(str, unknown))}",
             )
         given = param_group["params"]
         params = [given] if isinstance(given, Tensor) else list(given)
@@ -127,14 +133,14 @@ class Optimizer(ABC):
         for group in self.param_groups:
             for param in group["params"]:
                 if param.grad is not None:
-                    state = self.state.setdefault(id(param), {})
+                    state = self.state.setdefault(param, {})
                     self._update(param._data, param.grad._data, state, group)
                     # Tells a backward that is still to come that its inputs have changed.
                     param._version[0] += 1
         return loss
 
     def _room(self, like: Array, number: int = 0) -> Array:
-        """Memory of the shape and dtype of ``like``, to work in during one update; ``number`` tells apart two.
+        """Memory like ``like`` in shape and dtype, to work in during one update; ``number`` tells two apart.
 
         One buffer serves parameters of all shapes, so that a step makes no large arrays.
         """
@@ -151,54 +157,80 @@ class Optimizer(ABC):
             ``{"state": {number: {name: number or array}}, "param_groups": [{option: value, "params":
             [numbers]}]}``, where parameters are numbered in the order of the groups. The arrays are copies.
         """
-        numbers: dict[int, int] = {}
+        numbers: dict[Tensor, int] = {}
         groups = []
         for group in self.param_groups:
-            own = [numbers.setdefault(id(param), len(numbers)) for param in group["params"]]
+            own = [numbers.setdefault(param, len(numbers)) for param in group["params"]]
             options = {name: _plain(value) for name, value in group.items() if name != "params"}
             groups.append({**options, "params": own})
         state = {
-            numbers[key]: {name: _copied(value) for name, value in kept.items()}
-            for key, kept in self.state.items()
-            if key in numbers
+            number: {name: _copied(value) for name, value in self.state[param].items()}
+            for param, number in numbers.items()
+            if self.state.get(param)
         }
-        return {"state": dict(sorted(state.items())), "param_groups": groups}
+        return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from what :meth:`state_dict` gave, for parameters of the same shapes in the same order.
 
         Raises:
-            ArgumentError: it is of another form, or made for other parameters; nothing has been changed.
+            ArgumentError: it is of another form, or was made by another optimiser or for other parameters;
+                nothing has been changed.
         """
         op = f"{self._name}.load_state_dict"
-        if not isinstance(state_dict, Mapping) or set(state_dict) != {"state", "param_groups"}:
-            raise ArgumentError(f"{op} needs a dict with 'state' and 'param_groups'.", describe(state_dict=state_dict))
-        groups, kept = state_dict["param_groups"], state_dict["state"]
+        groups, numbers = _read_groups(op, state_dict)
         sizes = [len(group["params"]) for group in self.param_groups]
-        theirs = [len(group["params"]) for group in groups]
+        theirs = [len(own) for own in numbers]
         if sizes != theirs:
-            raise ArgumentError(f"{op} needs groups of {sizes} parameters.", f"groups of {theirs} parameters")
+            raise ArgumentError(
+                f"{op} needs groups of as many parameters as it has: {sizes}.", f"groups of {theirs}"
+            )
         params = [param for group in self.param_groups for param in group["params"]]
-        order = [number for group in groups for number in group["params"]]
-        by_number = dict(zip(order, params, strict=True))
-        unknown = [number for number in kept if int(number) not in by_number]
-        if unknown or len(by_number) != len(params):
-            raise ArgumentError(f"{op} needs one number per parameter.", describe(numbers=order, unknown=unknown))
+        by_number = dict(zip((number for own in numbers for number in own), params, strict=True))
         options = []
         for group in groups:
-            # An option that a later version has added keeps its default.
-            found = {**self.defaults, **{k: v for k, v in group.items() if k != "params" and k in self.defaults}}
+            # An option that the state doesn't know of, being older, keeps its default.
+            found = {name: group.get(name, default) for name, default in self.defaults.items()}
             self._check(found)
             options.append(found)
-        state = {
-            id(by_number[int(number)]): {
-                name: _fitted(op, name, value, by_number[int(number)]) for name, value in entries.items()
-            }
-            for number, entries in kept.items()
-        }
+        state = {}
+        for key, kept in state_dict["state"].items():
+            # Files with text for keys hold the numbers as text.
+            number = int(key) if isinstance(key, str) and key.isdecimal() else key
+            if number not in by_number or not isinstance(kept, Mapping):
+                raise ArgumentError(f"{op} needs a state per number of a parameter.", describe(number=key))
+            state[by_number[number]] = self._read_state(op, number, kept, by_number[number])
         for group, found in zip(self.param_groups, options, strict=True):
             group.update(found)
         self.state = state
+
+    def _read_state(self, op: str, number: int, kept: Mapping[str, Any], param: Tensor) -> dict[str, Any]:
+        """What is remembered of ``param``, copied; arrays have its shape and get its dtype."""
+        names = set(kept)
+        if not set(self.remembers) <= names <= {*self.remembers, *self.may_remember}:
+            raise ArgumentError(
+                f"{op} needs {', '.join(self.remembers + self.may_remember)} for each parameter.",
+                f"{', '.join(sorted(map(str, names))) or 'nothing'} for parameter {number}",
+                "A state belongs to the kind of optimiser that made it.",
+            )
+        found: dict[str, Any] = {}
+        for name, value in kept.items():
+            if isinstance(value, (np.ndarray, Tensor)) and name != "step":
+                array = value._data if isinstance(value, Tensor) else value
+                if array.shape != tuple(param.shape) or array.dtype.kind != "f":
+                    raise ArgumentError(
+                        f"{op} needs {name} of parameter {number} as floating numbers of shape "
+                        f"{tuple(param.shape)}.",
+                        describe(**{name: array}),
+                    )
+                found[name] = array.astype(param.dtype)
+            elif name == "step":
+                found[name] = as_integer(_plain(value), f"step of parameter {number}", op, least=0)
+            else:
+                raise ArgumentError(
+                    f"{op} needs {name} of parameter {number} as an array.", describe(**{name: value})
+                )
+        return found
 
     def __repr__(self) -> str:
         lines = [f"{self._name} ("]
@@ -208,23 +240,38 @@ class Optimizer(ABC):
         return "\n".join([*lines, ")"])
 
 
+def _read_groups(op: str, state_dict: Any) -> tuple[list[Mapping[str, Any]], list[list[int]]]:
+    """The groups of a saved state, and the numbers of their parameters; the form of both is checked."""
+    if (
+        not isinstance(state_dict, Mapping)
+        or set(state_dict) != {"state", "param_groups"}
+        or not isinstance(state_dict["state"], Mapping)
+        or not isinstance(state_dict["param_groups"], (list, tuple))
+    ):
+        raise ArgumentError(
+            f"{op} needs a dict with a dict under 'state' and a list under 'param_groups'.",
+            describe(state_dict=state_dict),
+        )
+    numbers = []
+    for group in state_dict["param_groups"]:
+        own = group.get("params") if isinstance(group, Mapping) else None
+        if not isinstance(own, (list, tuple)):
+            raise ArgumentError(
+                f"{op} needs each group to be a dict with a list under 'params'.", describe(group=group)
+            )
+        numbers.append([as_integer(number, "the number of a parameter", op, least=0) for number in own])
+    every = [number for own in numbers for number in own]
+    if len(set(every)) != len(every):
+        raise ArgumentError(f"{op} needs a number of its own for each parameter.", describe(numbers=every))
+    return list(state_dict["param_groups"]), numbers
+
+
 def _plain(value: Any) -> Any:
-    """An option as files hold it: NumPy numbers as Python's, tuples as lists."""
+    """An option as files hold it: NumPy's numbers as Python's, tuples as lists."""
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0 else value
 
 
 def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else _plain(value)
-
-
-def _fitted(op: str, name: str, value: Any, param: Tensor) -> Any:
-    """A remembered value for ``param``: an array of its shape and dtype, copied, or a plain number."""
-    if not isinstance(value, np.ndarray):
-        return value
-    if value.shape != tuple(param.shape):
-        raise ArgumentError(
-            f"{op} needs {name} with its parameter's shape {tuple(param.shape)}.", describe(**{name: value})
-        )
-    return value.astype(param.dtype)

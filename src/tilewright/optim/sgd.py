@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class SGD(Optimizer):
     >>> optimizer.step()
     """
 
+    may_remember: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -74,7 +76,10 @@ class SGD(Optimizer):
             )
 
     def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
-        momentum, decay = group["momentum"], group["weight_decay"]
+        # Python's numbers, since a NumPy float64 (as a schedule may set) would widen float32 arithmetic.
+        lr, momentum, dampening, decay = (
+            float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")
+        )
         step = gradient
         if group["maximize"]:
             step = np.negative(gradient, out=self._room(parameter))
@@ -88,12 +93,12 @@ class SGD(Optimizer):
             else:
                 np.multiply(velocity, momentum, out=velocity)
                 part = step
-                if group["dampening"]:
-                    part = np.multiply(step, 1 - group["dampening"], out=self._room(parameter, 1))
+                if dampening:
+                    part = np.multiply(step, 1 - dampening, out=self._room(parameter, 1))
                 np.add(velocity, part, out=velocity)
             if group["nesterov"]:
                 ahead = np.multiply(velocity, momentum, out=self._room(parameter, 1))
                 step = np.add(step, ahead, out=self._room(parameter))
             else:
                 step = velocity
-        np.subtract(parameter, np.multiply(step, group["lr"], out=self._room(parameter, 1)), out=parameter)
+        np.subtract(parameter, np.multiply(step, lr, out=self._room(parameter, 1)), out=parameter)

@@ -151,7 +151,7 @@ def _tensors(content: bytes, name: str) -> dict[str, Array]:
 
     try:
         # Checks the header's length, its JSON, and that the places are exactly the shapes' and the file's.
-        entries = deserialize(content)
+        entries = deserialize(content)  # type: ignore[no-untyped-call]
     except (SafetensorError, ValueError, MemoryError, OverflowError) as error:
         raise FileFormatError(
             f"Checkpoint {name!r} isn't a whole safetensors file.", f"{len(content)} bytes: {error}"

@@ -91,9 +91,14 @@ class RunConfig:
         """As nested dictionaries that TOML and JSON can both hold (what is None is left out)."""
         found = asdict(self)
         found["data"] = {key: value for key, value in found["data"].items() if value is not None}
-        for key in ("image_shape", "classes"):
-            found["data"][key] = list(found["data"][key])
-        return {"format": FORMAT, **found}
+        return {"format": FORMAT, **_with_lists(found)}
+
+
+def _with_lists(value: Any) -> Any:
+    """Tuples as lists, which is what files give back."""
+    if isinstance(value, dict):
+        return {key: _with_lists(item) for key, item in value.items()}
+    return [_with_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def describe_run(

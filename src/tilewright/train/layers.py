@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.autograd.create import as_tensor
 from tilewright.autograd.tape import no_grad
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import StateError
@@ -62,7 +63,7 @@ def layer_outputs(model: Module, image: Array) -> list[LayerOutput]:
                 )
         model.eval()
         with no_grad():
-            model(Tensor(image[None]))
+            model(as_tensor(image[None]))
     finally:
         for handle in handles:
             handle.remove()
@@ -83,7 +84,7 @@ def narrowest(outputs: list[LayerOutput]) -> LayerOutput:
 
 
 def feature_maps(outputs: list[LayerOutput]) -> list[tuple[str, Array]]:
-    """The layers that make maps, with these as (channels, height, width); what changes nothing is left out."""
+    """Layers that make maps, and these as (channels, height, width); without those that change nothing."""
     maps = []
     for layer in outputs:
         if layer.kind.startswith("Dropout") or layer.kind == "Identity":

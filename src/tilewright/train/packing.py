@@ -94,9 +94,11 @@ def _pack_mapping(name: str, value: Mapping[Any, Any], tensors: dict[str, Array]
 
 def _as_array(value: Any) -> Array | None:
     if isinstance(value, Tensor):
-        return value.detach().numpy()
+        return np.asarray(value.detach().numpy())
     # NumPy's float scalars as arrays without axes: as JSON numbers they would come back as float64.
-    return np.asarray(value) if isinstance(value, (np.ndarray, np.floating)) else None
+    if isinstance(value, (np.ndarray, np.floating)):
+        return np.asarray(value)
+    return None
 
 
 def unpack(value: Any, tensors: Mapping[str, Array]) -> Any:
@@ -132,7 +134,7 @@ def _unpack(value: Any, tensors: Mapping[str, Array], depth: int) -> Any:
         if mark == "$dict" and isinstance(content, list) and all(_is_pair(pair) for pair in content):
             return {key: _unpack(item, tensors, depth + 1) for key, item in content}
     raise ArgumentError(
-        "State needs its marks ($array, $dict, $tuple, $float) as they are written, and the tensors they name.",
+        "State needs its marks ($array, $dict, $tuple, $float) as they are written, and their tensors.",
         describe(**{mark: content}),
     )
 

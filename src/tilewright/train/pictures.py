@@ -1,4 +1,4 @@
-"""The pictures of a run folder. All drawing is done in ``lens``; here is only what is drawn, and from what."""
+"""The pictures of a run folder: what is drawn, and from what. The drawing itself is done in ``lens``."""
 
 from __future__ import annotations
 
@@ -133,4 +133,5 @@ def to_levels(pixels: Array) -> Array:
     """Pixels as they are stored (uint8, or floating in 0..1) as uint8."""
     if pixels.dtype == np.uint8:
         return pixels
-    return np.rint(np.clip(pixels, 0.0, 1.0) * 255).astype(np.uint8)
+    levels: Array = np.rint(np.clip(pixels, 0.0, 1.0) * 255).astype(np.uint8)
+    return levels

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.autograd.tape import no_grad
-from tilewright.autograd.tensor import Tensor
+from tilewright.autograd.create import as_tensor
 from tilewright.data import prepare_like, read_image
 from tilewright.errors import ArgumentError, FileFormatError, describe
 from tilewright.nn import Module
@@ -85,7 +85,7 @@ class Predictor:
     def probabilities(self, images: Array) -> Array:
         """Probabilities (samples, classes) in float64 of standardised float32 images (samples, C, H, W)."""
         with no_grad():
-            return softmax(self.model(Tensor(images)).numpy())
+            return softmax(self.model(as_tensor(images)).numpy())
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:

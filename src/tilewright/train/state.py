@@ -34,7 +34,7 @@ _KIND_MODEL = "model"
 
 @dataclass(frozen=True)
 class Score:
-    """A validation: after which step, and how well. ``accuracy`` is None for tasks without right and wrong."""
+    """A validation: after which step, and how well; without an accuracy where nothing is right or wrong."""
 
     step: int
     loss: float
@@ -117,12 +117,9 @@ def load_state(path: Path, model: Module, optimizer: Any, loader: DataLoader, co
     put_weights(model, weights, path)
     # What an optimiser, a generator or a loader says of a state that isn't its own comes in many forms.
     try:
-        _check_optimizer(optimizer, unpack(found.state.get("optimizer"), found.tensors), path)
         optimizer.load_state_dict(unpack(found.state.get("optimizer"), found.tensors))
         set_rng_state(unpack(found.state.get("generator"), found.tensors))
         loader.load_state_dict(_object(found, "loader"))
-    except FileFormatError:
-        raise
     except (TilewrightError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise FileFormatError(
             f"Checkpoint {str(path)!r} needs the state of this run's optimiser, generator and loader.",
@@ -180,30 +177,6 @@ def _check_kind(found: Checkpoint, kind: str) -> None:
             f"Checkpoint {str(found.path)!r} needs to hold a {kind} that Tilewright saved.",
             describe(kind=found.state.get("kind")),
         )
-
-
-def _check_optimizer(optimizer: Any, given: Any, path: Path) -> None:
-    """See that a saved optimiser's arrays have the shapes of the parameters that they belong to."""
-    own = optimizer.state_dict()
-    if not isinstance(given, dict) or set(given) != set(own):
-        raise FileFormatError(
-            f"Checkpoint {str(path)!r} needs the optimiser's state as {', '.join(own)}.",
-            describe(optimizer=sorted(given) if isinstance(given, dict) else given),
-        )
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for key, entry in dict(given.get("state", {})).items():
-        if not isinstance(key, int) or not 0 <= key < len(parameters) or not isinstance(entry, dict):
-            raise FileFormatError(
-                f"Checkpoint {str(path)!r} needs optimiser state for parameters 0 to {len(parameters) - 1}.",
-                describe(parameter=key),
-            )
-        shape = tuple(parameters[key].shape)
-        for name, value in entry.items():
-            if isinstance(value, np.ndarray) and value.shape not in ((), shape):
-                raise FileFormatError(
-                    f"Checkpoint {str(path)!r} needs {name} of parameter {key} of shape {shape}.",
-                    describe(**{name: value}),
-                )
 
 
 def _position_from(found: Checkpoint) -> Position:

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from tilewright import functional as F
+from tilewright.autograd.create import as_tensor
 from tilewright.autograd.tensor import Tensor
-from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.nn import Module
 
 Array = np.ndarray[Any, Any]
@@ -58,15 +59,20 @@ class Classify:
         """Forward a batch; the answer is the class of the largest logit, the first of equals.
 
         Raises:
+            DtypeError: the labels aren't integers, one for each image.
             ShapeError: the network doesn't answer with (batch, classes).
         """
-        logits = model(Tensor(images))
+        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+            raise DtypeError(
+                "The task 'classify' needs one integer label for each image.", describe(labels=labels)
+            )
+        logits = model(as_tensor(images))
         if logits.ndim != 2 or len(logits) != len(images):
             raise ShapeError(
                 "The task 'classify' needs a network that answers with (batch, classes).",
                 f"outputs of shape {tuple(logits.shape)} for images of shape {images.shape}",
             )
-        loss = F.cross_entropy(logits, Tensor(labels))
+        loss = F.cross_entropy(logits, as_tensor(labels.astype(np.int64, copy=False)))
         outputs = logits.detach().numpy()
         correct = int(np.count_nonzero(outputs.argmax(axis=1) == labels))
         return Outcome(loss, outputs, correct, len(images))
@@ -99,13 +105,13 @@ class Reconstruct:
         Raises:
             ShapeError: the output isn't of the input's shape.
         """
-        outputs = model(Tensor(images))
+        outputs = model(as_tensor(images))
         if tuple(outputs.shape) != images.shape:
             raise ShapeError(
                 "The task 'reconstruct' needs a network whose output has its input's shape.",
                 f"outputs of shape {tuple(outputs.shape)} for images of shape {images.shape}",
             )
-        loss = F.mse_loss(outputs, Tensor(self.pixels(images)))
+        loss = F.mse_loss(outputs, as_tensor(self.pixels(images)))
         return Outcome(loss, outputs.detach().numpy(), 0, len(images))
 
 

@@ -79,7 +79,9 @@ class Autoencoder(Configured, Module):
             ReLU(),
             ConvTranspose2d(many, few, 3, stride=2, padding=1, output_padding=_rest(half), init="glorot"),
             ReLU(),
-            ConvTranspose2d(few, in_channels, 3, stride=2, padding=1, output_padding=_rest(size), init="glorot"),
+            ConvTranspose2d(
+                few, in_channels, 3, stride=2, padding=1, output_padding=_rest(size), init="glorot"
+            ),
             Sigmoid() if output == "sigmoid" else Identity(),
         )
         self._configure(

@@ -11,7 +11,7 @@ from tilewright.nn.pooling import AvgPool2d
 from tilewright.nn.shape import Flatten
 
 _KERNEL = 5
-# What the network was drawn for: MNIST's 28×28 images stand in a frame of 32×32 there, as padding of 2 does here.
+# What the network was drawn for: images of 28×28 in a frame of 32×32, which padding by 2 makes here.
 _FRAME = 32
 # The least image of which 3×3 kernels in the third layer leave something to pool.
 _LEAST = 8
@@ -64,9 +64,7 @@ class LeNet5(Configured, Sequential):
         self.f6 = Linear(120, 84, init="glorot")
         self.tanh6 = Tanh()
         self.output = Linear(84, classes, init="glorot")
-        self._configure(
-            "lenet5", {"in_channels": in_channels, "image_size": plain(size), "classes": classes}
-        )
+        self._configure("lenet5", {"in_channels": in_channels, "image_size": plain(size), "classes": classes})
 
 
 def lenet5(in_channels: int = 1, image_size: ImageSize = 28, classes: int = 10) -> LeNet5:

@@ -1,0 +1,90 @@
+"""Rules of the dense layer and of one-hot vectors.
+
+The dense layer, its gradient in the input and its gradient in the weight are each linear in both operands, and
+the gradient of any of the three is made of the other two.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tilewright.autograd.tape import Array, Context, apply, rule
+from tilewright.op import dense as op
+
+if TYPE_CHECKING:
+    from tilewright.autograd.tensor import Tensor
+
+Gradients = tuple["Tensor | None", ...]
+
+
+def _crossed(needs: tuple[bool, ...]) -> tuple[int, ...]:
+    """Each of the two operands is read for the gradient of the other."""
+    return (1,) * needs[0] + (0,) * needs[1]
+
+
+def _linear(context: Context, x: Array, weight: Array, bias: Array | None) -> Array:
+    if context.needs[1:2] == (True,):
+        context.save(rank=weight.ndim)
+    return op.linear(x, weight, bias)
+
+
+def _linear_backward(context: Context, g: Tensor) -> Gradients:
+    needs = context.needs
+    for_x = for_weight = for_bias = None
+    if needs[0]:
+        for_x = apply("linear_input_gradient", g, context.operand(1))
+    if needs[1]:
+        for_weight = apply("linear_weight_gradient", g, context.operand(0), rank=context.saved["rank"])
+    if needs[2]:
+        bias = context.shapes[2]
+        assert bias is not None
+        for_bias = g.sum(tuple(range(g.ndim - len(bias)))) if g.ndim > len(bias) else g
+    return for_x, for_weight, for_bias
+
+
+def _input_gradient(context: Context, g: Array, weight: Array) -> Array:
+    if context.needs[1:2] == (True,):
+        context.save(rank=weight.ndim)
+    return op.linear_input_gradient(g, weight)
+
+
+def _input_gradient_backward(context: Context, gg: Tensor) -> Gradients:
+    needs = context.needs
+    return (
+        apply("linear", gg, context.operand(1), None) if needs[0] else None,
+        apply("linear_weight_gradient", context.operand(0), gg, rank=context.saved["rank"])
+        if needs[1]
+        else None,
+    )
+
+
+def _weight_gradient(context: Context, g: Array, x: Array, *, rank: int) -> Array:
+    return op.linear_weight_gradient(g, x, rank)
+
+
+def _weight_gradient_backward(context: Context, gg: Tensor) -> Gradients:
+    needs = context.needs
+    return (
+        apply("linear", context.operand(1), gg, None) if needs[0] else None,
+        apply("linear_input_gradient", context.operand(0), gg) if needs[1] else None,
+    )
+
+
+def _one_hot(context: Context, labels: Array, *, classes: int) -> Array:
+    return (labels[..., None] == np.arange(classes)).astype(np.int64)
+
+
+rule("linear", _linear, _linear_backward, keeps=_crossed, keeps_output=False)
+rule(
+    "linear_input_gradient", _input_gradient, _input_gradient_backward, keeps=_crossed, keeps_output=False
+)
+rule(
+    "linear_weight_gradient",
+    _weight_gradient,
+    _weight_gradient_backward,
+    keeps=_crossed,
+    keeps_output=False,
+)
+rule("one_hot", _one_hot)

@@ -1,0 +1,49 @@
+"""A Tensor that a module learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.autograd.create import as_tensor
+from tilewright.autograd.tensor import Tensor
+from tilewright.nn.arguments import check_device, floating_dtype
+
+
+class Parameter(Tensor):
+    """A leaf Tensor that a module registers when it is assigned to one of its attributes.
+
+    Args:
+        data: a Tensor or array, whose memory the parameter shares, or nested numbers; empty if not given.
+        requires_grad: whether gradients are wanted.
+
+    Raises:
+        DtypeError: gradients are wanted of values that are not floating.
+
+    >>> scale = Parameter(tw.ones(3))
+    >>> scale.requires_grad
+    True
+    """
+
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        source = as_tensor(np.empty(0, floating_dtype(None, "Parameter")) if data is None else data)
+        self._become(source._data, None, 0)
+        # One memory, one count of the writes to it.
+        self._version = source._version
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+def new_parameter(shape: tuple[int, ...], device: Any, dtype: npt.DTypeLike | None, op: str) -> Parameter:
+    """A parameter of zeros, for a layer's constructor to fill.
+
+    Raises:
+        ArgumentError: another device than the CPU.
+        DtypeError: a dtype that is not floating.
+    """
+    check_device(device, op)
+    return Parameter(np.zeros(shape, floating_dtype(dtype, op)))

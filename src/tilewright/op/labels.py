@@ -1,0 +1,233 @@
+"""Class labels for losses: checked once, then a frozen value; and the losses that read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.op.arrays import FLOATS, NUMBERS, check_array, check_same_dtype
+
+Array = npt.NDArray[Any]
+
+_INTEGERS = tuple(name for name in NUMBERS if name not in FLOATS)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which class is right, for every label of a batch.
+
+    Attributes:
+        index: int64, (batch, *rest): the class of each label, 0 where it is ignored.
+        keep: bool of the same shape, False where a label is ignored; None if none is.
+        factor: the weight of each label's class, in the loss's dtype; None without weights.
+        weight: the weight of each class; None without weights.
+        smoothing: the share that is spread evenly over all classes.
+        batched: False if there was a single sample without a batch axis.
+    """
+
+    index: Array
+    keep: Array | None
+    factor: Array | None
+    weight: Array | None
+    smoothing: float
+    batched: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the labels as they were given."""
+        return self.index.shape if self.batched else self.index.shape[1:]
+
+    @property
+    def divisor(self) -> float:
+        """What a mean divides by: how many labels count, each by the weight of its class."""
+        if self.factor is not None:
+            counted = self.factor if self.keep is None else self.factor[self.keep]
+            return float(np.add.reduce(counted, axis=None))
+        return float(self.index.size if self.keep is None else np.count_nonzero(self.keep))
+
+
+def read_labels(
+    op: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Labels:
+    """Check class labels against scores of ``shape`` (batch, classes, *rest) or (classes,).
+
+    Args:
+        op: the name for messages.
+        shape: of the scores.
+        dtype: of the scores.
+        target: integers from 0 to classes − 1, or ``ignore_index``; (batch, *rest), or of rank 0.
+        weight: (classes,), a factor for each class.
+        ignore_index: labels with this number count for nothing.
+        label_smoothing: from 0 to 1.
+
+    Raises:
+        DtypeError: labels are no integers, or the weights' dtype is another.
+        ShapeError: shapes don't fit.
+        ArgumentError: a label is out of range.
+    """
+    if not shape:
+        raise ShapeError(
+            f"{op} needs input of shape (batch, classes, ...) or (classes,).", f"input with shape {shape}"
+        )
+    batched = len(shape) > 1
+    classes = shape[1] if batched else shape[0]
+    expected = (shape[0], *shape[2:]) if batched else ()
+    _check_target(op, target, shape, expected)
+    check_class_weight(op, weight, classes, dtype)
+    check_smoothing(op, label_smoothing)
+    # Copies: the caller may fill the same memory with the next batch before gradients are computed.
+    index = np.array(target, dtype=np.int64, order="C").reshape(expected if batched else (1,))
+    ignored = index == ignore_index
+    keep = ~ignored if ignored.any() else None
+    if keep is not None:
+        index[ignored] = 0
+    outside = (index < 0) | (index >= classes)
+    # With no classes at all the 0 of an ignored label is no fault.
+    if keep is not None:
+        outside &= keep
+    if outside.any():
+        place = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise ArgumentError(
+            f"{op} needs labels from 0 to {classes - 1}, or ignore_index={ignore_index}.",
+            f"target[{', '.join(map(str, place))}]={index[place]}" if batched else f"target={index[place]}",
+        )
+    if weight is not None and classes:
+        weight = np.array(weight)
+        return Labels(index, keep, weight[index], weight, label_smoothing, batched)
+    return Labels(index, keep, None, None, label_smoothing, batched)
+
+
+def _check_target(op: str, target: Array, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    check_array(target, "target", op, (*NUMBERS, "bool"))
+    if target.dtype.name not in _INTEGERS:
+        advice = "Class labels are integers: target.astype('int64')."
+        if op == "cross_entropy" and target.dtype.kind == "f":
+            advice += f" Probabilities have the input's shape {shape}."
+        raise DtypeError(f"{op} needs labels of an integer dtype.", describe(target=target), advice)
+    if target.shape != expected:
+        advice = ""
+        if target.shape == shape and op == "cross_entropy":
+            advice = "Numbers of the input's shape are taken as probabilities if they are floats."
+        elif int(np.prod(target.shape)) == int(np.prod(expected)):
+            advice = f"Reshape it: target.reshape({expected})."
+        raise ShapeError(
+            f"{op} needs target of shape {expected} for input of shape {shape}: one label for each place.",
+            describe(target=target),
+            advice,
+        )
+
+
+def check_class_weight(op: str, weight: Array | None, classes: int, dtype: Any) -> None:
+    """Refuse class weights that are not one per class, in the dtype of the scores.
+
+    Raises:
+        ShapeError, DtypeError: naming the weights.
+    """
+    if weight is None:
+        return
+    check_array(weight, "weight", op, FLOATS)
+    if weight.shape != (classes,):
+        raise ShapeError(f"{op} needs weight of shape ({classes},), one per class.", describe(weight=weight))
+    check_same_dtype(op, input=np.empty(0, dtype), weight=weight)
+
+
+def check_smoothing(op: str, label_smoothing: float) -> None:
+    """Refuse a share outside 0 … 1.
+
+    Raises:
+        ArgumentError: naming it.
+    """
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ArgumentError(
+            f"{op} needs label_smoothing from 0 to 1.", describe(label_smoothing=label_smoothing)
+        )
+
+
+def _weights_along(labels: Labels, x: Array) -> Array:
+    """The class weights, shaped to broadcast against (batch, classes, *rest)."""
+    assert labels.weight is not None
+    return labels.weight.reshape(1, -1, *([1] * (x.ndim - 2)))
+
+
+def nll(x: Array, labels: Labels) -> Array:
+    """The negative log-probability of the right class, for each label.
+
+    Args:
+        x: log-probabilities, (batch, classes, *rest) or (classes,).
+        labels: from :func:`read_labels`.
+
+    Returns:
+        (1 − smoothing) · −w_t · x_t + smoothing / classes · Σ_c −w_c · x_c with the weights w and the right class t;
+        0 where a label is ignored. The shape of the labels.
+    """
+    one = check_array(x, "input", "nll_loss", FLOATS).dtype.type
+    x = x if labels.batched else x[None]
+    if x.shape[1] == 0:
+        # No classes: every label is ignored.
+        return np.zeros(labels.shape, x.dtype)
+    values = -np.take_along_axis(x, labels.index[:, None], axis=1)[:, 0]
+    if labels.factor is not None:
+        values *= labels.factor
+    if labels.smoothing:
+        every = np.negative(x, order="C") if labels.weight is None else -x * _weights_along(labels, x)
+        spread = np.add.reduce(np.ascontiguousarray(every), axis=1)
+        values = values * one(1.0 - labels.smoothing) + spread * one(labels.smoothing / x.shape[1])
+    if labels.keep is not None:
+        values = np.where(labels.keep, values, one(0))
+    return values.reshape(labels.shape)
+
+
+def nll_gradient(g: Array, labels: Labels, shape: tuple[int, ...]) -> Array:
+    """The gradient of :func:`nll` in log-probabilities of ``shape``."""
+    one = g.dtype.type
+    full = shape if labels.batched else (1, *shape)
+    result = np.zeros(full, g.dtype)
+    if result.size == 0:
+        return result.reshape(shape)
+    g = np.negative(g).reshape(labels.index.shape)
+    if labels.keep is not None:
+        g = np.where(labels.keep, g, one(0))
+    if labels.smoothing:
+        share = g[:, None] * one(labels.smoothing / full[1])
+        result += share if labels.weight is None else share * _weights_along(labels, result)
+        g = g * one(1.0 - labels.smoothing)
+    if labels.factor is not None:
+        g = g * labels.factor
+    index = labels.index[:, None]
+    np.put_along_axis(result, index, np.take_along_axis(result, index, axis=1) + g[:, None], axis=1)
+    return result.reshape(shape)
+
+
+def soft_labels(x: Array, target: Array, weight: Array | None, smoothing: float) -> Array:
+    """−Σ_c w_c · x_c · ((1 − smoothing) · target_c + smoothing / classes) over axis 1 (axis 0 at rank 1).
+
+    Args:
+        x: log-probabilities, (batch, classes, *rest) or (classes,).
+        target: probabilities of the same shape.
+        weight: (classes,), a factor for each class.
+        smoothing: the share that is spread evenly over all classes.
+    """
+    axis = 1 if x.ndim > 1 else 0
+    product = np.multiply(x, spread_labels(target, weight, smoothing), order="C")
+    return np.negative(np.add.reduce(product, axis=axis))
+
+
+def spread_labels(target: Array, weight: Array | None, smoothing: float) -> Array:
+    """The factors that :func:`soft_labels` gives to the log-probabilities."""
+    one = target.dtype.type
+    axis = 1 if target.ndim > 1 else 0
+    if smoothing:
+        target = target * one(1.0 - smoothing) + one(smoothing / max(target.shape[axis], 1))
+    if weight is not None:
+        target = target * weight.reshape(-1, *([1] * (target.ndim - 1 - axis)))
+    return target

@@ -1,0 +1,184 @@
+"""Normalisation on arrays: statistics of channels, batch norm with its gradient, and vectors of unit length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
+
+Array = npt.NDArray[Any]
+
+# Elements worked on at a time: 512 KiB of float32, so that the passes over a block find it in the L2 cache.
+_BLOCK = 1 << 17
+
+
+def check_batch_norm(x: Array, **per_channel: Array | None) -> None:
+    """Refuse an input without channels, and parameters that are not one number per channel.
+
+    Raises:
+        ShapeError, DtypeError: naming the operand.
+    """
+    check_array(x, "input", "batch_norm", FLOATS)
+    if x.ndim < 2:
+        raise ShapeError("batch_norm needs input of shape (batch, channels, ...).", describe(input=x))
+    for name, array in per_channel.items():
+        if array is None:
+            continue
+        check_array(array, name, "batch_norm", FLOATS)
+        if array.shape != (x.shape[1],):
+            raise ShapeError(
+                f"batch_norm needs {name} of shape ({x.shape[1]},), one number per channel.",
+                describe(**{name: array, "input": x}),
+            )
+    check_same_dtype("batch_norm", input=x, **per_channel)
+
+
+def _blocks(x: Array) -> Iterator[tuple[slice, slice]]:
+    """Slices of batch and channels that cover x, of about ``_BLOCK`` elements each, in a fixed order."""
+    batch, channels = x.shape[:2]
+    plane = max(math.prod(x.shape[2:]), 1)
+    wide = max(min(_BLOCK // plane, channels), 1)
+    deep = max(_BLOCK // (plane * channels), 1)
+    for first in range(0, batch, deep):
+        for channel in range(0, channels, wide):
+            yield slice(first, first + deep), slice(channel, channel + wide)
+
+
+def _along_channels(values: Array, x: Array, dtype: Any = None) -> Array:
+    """One number per channel, shaped to broadcast against x."""
+    return values.astype(dtype or x.dtype, copy=False).reshape(1, -1, *([1] * (x.ndim - 2)))
+
+
+def _channel_sums(x: Array, part: Callable[[tuple[slice, slice]], Array]) -> Array:
+    """The sums over all axes but the channels of what ``part`` gives for each block.
+
+    NumPy adds a plane in pairs, which keeps its rounding error small; planes are added up in float64.
+    """
+    over = tuple(range(2, x.ndim))
+    sums = np.zeros(x.shape[1], np.float64)
+    for block in _blocks(x):
+        sums[block[1]] += np.add.reduce(np.add.reduce(part(block), axis=over), axis=0, dtype=np.float64)
+    return sums
+
+
+def channel_statistics(x: Array) -> tuple[Array, Array]:
+    """Mean and biased variance of each channel of x (batch, channels, ...), in float64.
+
+    Two passes: the squares are those of the deviations from the mean, so that a mean much larger than the
+    deviations costs no digits. Sums of blocks are added in float64, in a fixed order.
+
+    Raises:
+        ShapeError: a channel has fewer than two numbers, or none.
+    """
+    count = x.size // x.shape[1] if x.shape[1] else 0
+    if count < 2 and x.shape[1]:
+        raise ShapeError(
+            "batch_norm needs more than one number per channel to normalise by their variance.",
+            describe(input=x),
+            "Use a larger batch, or evaluation mode.",
+        )
+    mean = _channel_sums(x, lambda block: x[block]) / max(count, 1)
+    centre = _along_channels(mean, x)
+    variance = _channel_sums(x, lambda block: np.square(x[block] - centre[:, block[1]])) / max(count, 1)
+    return mean, variance
+
+
+def inverse_deviation(variance: Array, eps: float) -> Array:
+    """1 / √(variance + eps)."""
+    return np.asarray(1.0 / np.sqrt(variance + variance.dtype.type(eps)))
+
+
+def batch_norm(x: Array, weight: Array | None, bias: Array | None, mean: Array, inverse: Array) -> Array:
+    """(x − mean) · inverse · weight + bias, channel by channel, in the memory order of x.
+
+    Args:
+        x: (batch, channels, ...).
+        weight, bias: (channels,) or None.
+        mean: (channels,).
+        inverse: (channels,), one over the deviation.
+    """
+    centre = _along_channels(mean, x)
+    scale = _along_channels(inverse if weight is None else inverse * weight, x)
+    shift = None if bias is None else _along_channels(bias, x)
+    y = np.empty_like(x)
+    for block in _blocks(x):
+        out, channels = y[block], block[1]
+        # The mean is taken off first: folded into the bias it would cancel, and cost digits.
+        np.subtract(x[block], centre[:, channels], out=out)
+        out *= scale[:, channels]
+        if shift is not None:
+            out += shift[:, channels]
+    return y
+
+
+def batch_norm_gradient(
+    g: Array, x: Array, weight: Array | None, mean: Array, inverse: Array
+) -> tuple[Array, Array, Array]:
+    """Gradients in x, weight and bias of batch norm by the batch's own statistics.
+
+    With x̂ = (x − mean) · inverse and n numbers per channel:
+
+        gx = (g − Σg/n − x̂ · Σ(g·x̂)/n) · inverse · weight,   gw = Σ(g·x̂),   gb = Σg
+    """
+    count = x.size // x.shape[1] if x.shape[1] else 0
+    centre = _along_channels(mean, x)
+    sums = _channel_sums(x, lambda block: g[block])
+    moments = _channel_sums(x, lambda block: g[block] * (x[block] - centre[:, block[1]])) * inverse
+    lift = _along_channels(sums / max(count, 1), x)
+    tilt = _along_channels(moments * inverse / max(count, 1), x)
+    scale = _along_channels(inverse if weight is None else inverse * weight, x)
+    gx = np.empty_like(x)
+    for block in _blocks(x):
+        out, channels = gx[block], block[1]
+        np.subtract(x[block], centre[:, channels], out=out)
+        out *= tilt[:, channels]
+        np.subtract(g[block], out, out=out)
+        out -= lift[:, channels]
+        out *= scale[:, channels]
+    return gx, moments.astype(x.dtype), sums.astype(x.dtype)
+
+
+def move_average(running: Array, found: Array, momentum: float) -> None:
+    """running = (1 − momentum) · running + momentum · found, in place.
+
+    Raises:
+        DtypeError: ``running`` can't be written to.
+    """
+    if not running.flags.writeable:
+        raise DtypeError(
+            "batch_norm updates its running statistics in place and needs arrays that can be written to.",
+            describe(running=running),
+        )
+    running[...] = (1.0 - momentum) * running + momentum * found
+
+
+def length(x: Array, p: float, axis: int) -> Array:
+    """The p-norm along ``axis``, kept with size 1: (Σ|x|^p)^(1/p), or the largest |x| for infinite p.
+
+    Raises:
+        ArgumentError: p is not above 0.
+    """
+    if not p > 0:
+        raise ArgumentError("normalize needs p above 0.", describe(p=p))
+    one = check_array(x, "input", "normalize", FLOATS).dtype.type
+    # In C order, so that a vector is summed in the same order in whatever batch it comes.
+    size = np.absolute(np.array(x, order="C"))
+    if math.isinf(p):
+        # A maximum of nothing is 0.
+        return np.asarray(np.maximum.reduce(size, axis=axis, keepdims=True, initial=one(0)))
+    if p == 1.0:
+        return np.asarray(np.add.reduce(size, axis=axis, keepdims=True))
+    if p == 2.0:
+        return np.sqrt(np.add.reduce(np.square(size, out=size), axis=axis, keepdims=True))
+    return np.asarray(np.power(np.add.reduce(np.power(size, one(p)), axis=axis, keepdims=True), one(1.0 / p)))
+
+
+def normalize(x: Array, p: float, axis: int, eps: float) -> Array:
+    """x over its p-norm along ``axis``, or over ``eps`` where that is larger."""
+    return np.asarray(x / np.maximum(length(x, p, axis), x.dtype.type(eps)))

@@ -1,0 +1,209 @@
+"""Padding and cropping along any axes, defined by index arithmetic, and the gradient through the same indices.
+
+Output o of an axis of n elements takes element i(o) of the input, with p = o − before:
+
+========== =====================================================================================
+constant   p, and a constant where p lies outside 0 … n−1
+replicate  p, brought into 0 … n−1
+reflect    p folded at the first and the last element as often as it must, neither being repeated
+circular   p modulo n
+========== =====================================================================================
+
+Negative padding crops. In circular mode the axis is cropped first and what is left goes round; the others
+fold at the ends of the axis as it was. (PyTorch does the same.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.op.arrays import NUMBERS, check_array
+
+Array = npt.NDArray[Any]
+#: (before, after) for each of the last axes, in the order of the axes.
+Pairs = tuple[tuple[int, int], ...]
+
+MODES = ("constant", "reflect", "replicate", "circular")
+
+
+class Run(NamedTuple):
+    """``count`` outputs from ``at`` on that take inputs from ``source`` on, ``step`` (−1, 0 or 1) apart."""
+
+    at: int
+    count: int
+    source: int
+    step: int
+
+    def outputs(self) -> slice:
+        """Where the run lies in the output."""
+        return slice(self.at, self.at + self.count)
+
+    def inputs(self) -> slice:
+        """Where the run lies in the input: one element if ``step`` is 0."""
+        if self.step == 0:
+            return slice(self.source, self.source + 1)
+        stop = self.source + self.count * self.step
+        return slice(self.source, stop if stop >= 0 else None, self.step)
+
+
+def source_index(size: int, before: int, after: int, mode: str) -> Array:
+    """For each output along an axis of ``size``, the input it takes (int64); mode is not "constant".
+
+    The axis must have an element to take (see :func:`padded_shape`).
+    """
+    if mode == "circular":
+        # Cropped first: this many are left to go round.
+        left = size - max(-before, 0) - max(-after, 0)
+        place = np.arange(-max(before, 0), left + max(after, 0))
+        return place % left + max(-before, 0)
+    place = np.arange(-before, size + after)
+    if mode == "replicate":
+        return place.clip(0, size - 1)
+    if size == 1:
+        return np.zeros_like(place)
+    period = 2 * (size - 1)
+    place %= period
+    return np.minimum(place, period - place)
+
+
+def runs(index: Array) -> Iterator[Run]:
+    """An index map as runs of evenly spaced indices: slices instead of single elements."""
+    steps = np.diff(index)
+    changes = np.flatnonzero(np.diff(steps)) + 1
+    at = 0
+    while at < index.size:
+        step = int(steps[at]) if at < steps.size else 0
+        count = 1
+        if at < steps.size and step in (-1, 0, 1):
+            later = np.searchsorted(changes, at, side="right")
+            end = int(changes[later]) if later < changes.size else index.size - 1
+            count = end - at + 1
+        yield Run(at, count, int(index[at]), step if count > 1 else 0)
+        at += count
+
+
+def padded_shape(shape: tuple[int, ...], pairs: Pairs, mode: str, op: str = "pad") -> tuple[int, ...]:
+    """The shape that padding gives.
+
+    Raises:
+        ArgumentError: an unknown mode.
+        ShapeError: more pairs than axes, more is cropped than there is, or there is nothing to repeat.
+    """
+    if mode not in MODES:
+        raise ArgumentError(
+            f"{op} needs mode to be one of {', '.join(repr(known) for known in MODES)}.", describe(mode=mode)
+        )
+    if len(pairs) > len(shape):
+        raise ShapeError(
+            f"{op} needs at most one (before, after) pair for each axis of the input.",
+            f"{len(pairs)} pairs for input with shape {shape}",
+        )
+    lead = len(shape) - len(pairs)
+    result = list(shape)
+    for axis, (before, after) in enumerate(pairs, start=lead):
+        size = shape[axis]
+        result[axis] = size + before + after
+        if result[axis] < 0:
+            raise ShapeError(
+                f"{op} can't crop more than there is.",
+                f"({before}, {after}) for axis {axis} of {size} elements",
+            )
+        left = size - max(-before, 0) - max(-after, 0) if mode == "circular" else size
+        if mode != "constant" and left <= 0 and result[axis] > 0:
+            raise ShapeError(
+                f"{op} with mode {mode!r} needs an element to repeat on every padded axis.",
+                f"({before}, {after}) for axis {axis} of {size} elements",
+            )
+    return tuple(result)
+
+
+def check_value(value: Any, x: Array, op: str) -> Any:
+    """``value`` in the dtype of x; None is 0.
+
+    Raises:
+        ArgumentError: it is no number, or the dtype can't hold it.
+    """
+    number = 0 if value is None else value
+    if isinstance(number, (bool, int, float, np.number, np.bool_)):
+        if x.dtype.kind == "f":
+            return x.dtype.type(number)
+        try:
+            held = x.dtype.type(number)
+        except (OverflowError, ValueError):
+            held = None
+        if held is not None and held == number:
+            return held
+    raise ArgumentError(
+        f"{op} needs value to be a number that the input's dtype {x.dtype} can hold.", describe(value=value)
+    )
+
+
+def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: str = "pad") -> Array:
+    """x with its last axes padded or cropped, as a new array in the memory order of x.
+
+    Args:
+        x: array of numbers or bools, any rank.
+        pairs: (before, after) for each of the last axes, in the order of the axes.
+        mode: "constant", "reflect", "replicate" or "circular".
+        value: for "constant"; 0 by default.
+        op: the name for messages.
+
+    Raises:
+        ShapeError, ArgumentError: as :func:`padded_shape` and :func:`check_value`.
+    """
+    check_array(x, "input", op, (*NUMBERS, "bool"))
+    shape = padded_shape(x.shape, pairs, mode, op)
+    lead = x.ndim - len(pairs)
+    if mode == "constant":
+        y = np.empty_like(x, shape=shape)
+        y[...] = check_value(value, x, op)
+        here, there = _overlap(x.shape[lead:], pairs)
+        y[(..., *there)] = x[(..., *here)]
+        return y
+    y = x
+    for axis, (before, after) in enumerate(pairs, start=lead):
+        if (before, after) != (0, 0):
+            taken = np.moveaxis(y, axis, 0)
+            y = np.empty_like(y, shape=(*y.shape[:axis], shape[axis], *y.shape[axis + 1 :]))
+            out = np.moveaxis(y, axis, 0)
+            if out.size:
+                for run in runs(source_index(x.shape[axis], before, after, mode)):
+                    out[run.outputs()] = taken[run.inputs()]
+    return np.array(x) if y is x else y
+
+
+def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "constant") -> Array:
+    """The gradient of :func:`pad` for an input of ``shape``: each input collects from the outputs it went to."""
+    lead = len(shape) - len(pairs)
+    if mode == "constant":
+        result = np.zeros_like(g, shape=shape)
+        here, there = _overlap(shape[lead:], pairs)
+        result[(..., *here)] = g[(..., *there)]
+        return result
+    result = g
+    for axis, (before, after) in reversed(list(enumerate(pairs, start=lead))):
+        if (before, after) != (0, 0):
+            given = np.moveaxis(result, axis, 0)
+            result = np.zeros_like(result, shape=(*result.shape[:axis], shape[axis], *result.shape[axis + 1 :]))
+            collected = np.moveaxis(result, axis, 0)
+            if given.size:
+                for run in runs(source_index(shape[axis], before, after, mode)):
+                    part = given[run.outputs()]
+                    collected[run.inputs()] += part if run.step else part.sum(axis=0, keepdims=True)
+    return np.array(g) if result is g else result
+
+
+def _overlap(sizes: tuple[int, ...], pairs: Pairs) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where input and output overlap: slices of the one and of the other."""
+    here, there = [], []
+    for size, (before, after) in zip(sizes, pairs, strict=True):
+        start = max(-before, 0)
+        count = max(size - start - max(-after, 0), 0)
+        here.append(slice(start, start + count))
+        there.append(slice(max(before, 0), max(before, 0) + count))
+    return tuple(here), tuple(there)

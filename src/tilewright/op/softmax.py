@@ -1,0 +1,62 @@
+"""Softmax and log-softmax along an axis, with their gradients.
+
+The largest element is subtracted first, so that exp never overflows. Work arrays lie in C order whatever the
+layout of the input, so that a slice is summed in the same order, and to the same bits, in whatever batch it
+comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.op.arrays import FLOATS, check_array
+
+Array = npt.NDArray[Any]
+
+
+def _shifted(x: Array, axis: int) -> Array:
+    """x minus its largest element along the axis, as a new array in C order."""
+    return np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), order="C")
+
+
+def softmax(x: Array, axis: int) -> Array:
+    """exp(x) / Σ exp(x), the sum along ``axis``.
+
+    Args:
+        x: float32 or float64, rank ≥ 1.
+        axis: from 0 to rank − 1.
+
+    A slice with NaN or +∞ in it, or of nothing but −∞, gives NaN.
+    """
+    check_array(x, "input", "softmax", FLOATS)
+    if x.size == 0:
+        return np.empty(x.shape, x.dtype)
+    result = _shifted(x, axis)
+    np.exp(result, out=result)
+    result /= np.add.reduce(result, axis=axis, keepdims=True)
+    return result
+
+
+def softmax_gradient(g: Array, y: Array, axis: int) -> Array:
+    """The gradient of softmax from its result y: y · (g − Σ g·y)."""
+    product = np.multiply(g, y, order="C")
+    return np.asarray(y * (g - np.add.reduce(product, axis=axis, keepdims=True)))
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    """x − log Σ exp(x), the sum along ``axis``; arguments as for :func:`softmax`."""
+    check_array(x, "input", "log_softmax", FLOATS)
+    if x.size == 0:
+        return np.empty(x.shape, x.dtype)
+    result = _shifted(x, axis)
+    result -= np.log(np.add.reduce(np.exp(result), axis=axis, keepdims=True))
+    return result
+
+
+def log_softmax_gradient(g: Array, y: Array, axis: int) -> Array:
+    """The gradient of log-softmax from its result y: g − exp(y) · Σ g."""
+    total = np.add.reduce(np.array(g, order="C"), axis=axis, keepdims=True)
+    return np.asarray(g - np.exp(y) * total)
