@@ -23,6 +23,9 @@ from tilewright.geometry import ConvDims, PoolDims
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
 import torch.nn.functional as TF  # noqa: E402 - after the skip
 
+# Its threads cost more than these small arrays do.
+torch.set_num_threads(1)
+
 _SAME_SUM = {"rtol": 1e-10, "atol": 1e-10, "reason": "the same sum in another order, float64"}
 _MANY = settings(max_examples=2000)
 

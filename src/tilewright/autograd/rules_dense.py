@@ -24,9 +24,14 @@ def _crossed(needs: tuple[bool, ...]) -> tuple[int, ...]:
     return (1,) * needs[0] + (0,) * needs[1]
 
 
+def _rank(context: Context) -> int:
+    """The rank of the weight, operand 1."""
+    shape = context.shapes[1]
+    assert shape is not None
+    return len(shape)
+
+
 def _linear(context: Context, x: Array, weight: Array, bias: Array | None) -> Array:
-    if context.needs[1:2] == (True,):
-        context.save(rank=weight.ndim)
     return op.linear(x, weight, bias)
 
 
@@ -36,7 +41,7 @@ def _linear_backward(context: Context, g: Tensor) -> Gradients:
     if needs[0]:
         for_x = apply("linear_input_gradient", g, context.operand(1))
     if needs[1]:
-        for_weight = apply("linear_weight_gradient", g, context.operand(0), rank=context.saved["rank"])
+        for_weight = apply("linear_weight_gradient", g, context.operand(0), rank=_rank(context))
     if needs[2]:
         bias = context.shapes[2]
         assert bias is not None
@@ -45,8 +50,6 @@ def _linear_backward(context: Context, g: Tensor) -> Gradients:
 
 
 def _input_gradient(context: Context, g: Array, weight: Array) -> Array:
-    if context.needs[1:2] == (True,):
-        context.save(rank=weight.ndim)
     return op.linear_input_gradient(g, weight)
 
 
@@ -54,7 +57,7 @@ def _input_gradient_backward(context: Context, gg: Tensor) -> Gradients:
     needs = context.needs
     return (
         apply("linear", gg, context.operand(1), None) if needs[0] else None,
-        apply("linear_weight_gradient", context.operand(0), gg, rank=context.saved["rank"])
+        apply("linear_weight_gradient", context.operand(0), gg, rank=_rank(context))
         if needs[1]
         else None,
     )
