@@ -151,7 +151,13 @@ def test_it_is_frozen_hashable_and_made_once() -> None:
 
 _X, _W = (1, 4, 9, 9), (6, 4, 3, 3)
 _REFUSED: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
-    (_X, (6, 4, 3), {}, ShapeError, "the same number of spatial axes, at least one. Received: input with shape"),
+    (
+        _X,
+        (6, 4, 3),
+        {},
+        ShapeError,
+        "the same number of spatial axes, at least one. Received: input with shape",
+    ),
     ((1, 4), (6, 4), {}, ShapeError, "at least one. Received: input with shape (1, 4)"),
     (_X, (6, 3, 3, 3), {}, ShapeError, "With groups=1 this weight takes 3 channels."),
     (_X, (5, 2, 3, 3), {"groups": 2}, ShapeError, "out_channels to be divisible by groups. Received:"),
@@ -187,10 +193,18 @@ def test_refusals(x: Any, w: Any, arguments: dict[str, Any], kind: type[Exceptio
 @pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [
-        ({"weight_shape": (3, 2, 3)}, ShapeError, "weight of shape (in_channels, out_channels/groups, *kernel)"),
+        (
+            {"weight_shape": (3, 2, 3)},
+            ShapeError,
+            "weight of shape (in_channels, out_channels/groups, *kernel)",
+        ),
         ({"groups": 3}, ShapeError, "in_channels to be divisible by groups. Received: input with 4 channels"),
         ({"output_padding": 1}, ArgumentError, "output_padding to be smaller than the larger of stride and"),
-        ({"output_padding": -1}, ArgumentError, "output_padding to be at least 0. Received: output_padding=-1."),
+        (
+            {"output_padding": -1},
+            ArgumentError,
+            "output_padding to be at least 0. Received: output_padding=-1.",
+        ),
         ({"padding": 99}, ShapeError, "an output of at least size 0 on every axis"),
         ({"input_shape": (1, 4, 0)}, ShapeError, "an input without empty spatial axes"),
     ],

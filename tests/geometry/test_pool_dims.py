@@ -55,12 +55,37 @@ def test_counts() -> None:
     ("shape", "arguments", "kind", "text"),
     [
         ((1, 4), {"kernel": 2}, ShapeError, "(batch, channels, *spatial) with at least one spatial axis"),
-        ((1, 4, 8), {"kernel": 0}, ArgumentError, "pool needs kernel_size to be at least 1. Received: kernel_size=0."),
-        ((1, 4, 8), {"kernel": (2, 2)}, ArgumentError, "pool needs kernel_size to be an integer or 1 of them"),
-        ((1, 4, 8), {"kernel": 2, "stride": 0}, ArgumentError, "stride to be at least 1. Received: stride=0."),
-        ((1, 4, 8), {"kernel": 2, "padding": -1}, ArgumentError, "padding of at least 0. Received: padding=-1."),
+        (
+            (1, 4, 8),
+            {"kernel": 0},
+            ArgumentError,
+            "pool needs kernel_size to be at least 1. Received: kernel_size=0.",
+        ),
+        (
+            (1, 4, 8),
+            {"kernel": (2, 2)},
+            ArgumentError,
+            "pool needs kernel_size to be an integer or 1 of them",
+        ),
+        (
+            (1, 4, 8),
+            {"kernel": 2, "stride": 0},
+            ArgumentError,
+            "stride to be at least 1. Received: stride=0.",
+        ),
+        (
+            (1, 4, 8),
+            {"kernel": 2, "padding": -1},
+            ArgumentError,
+            "padding of at least 0. Received: padding=-1.",
+        ),
         ((1, 4, 8), {"kernel": 9}, ShapeError, "Received: padded input of size (8,), window of size (9,)."),
-        ((1, 4, 8), {"kernel": 3, "dilation": 0}, ArgumentError, "dilation to be at least 1. Received: dilation=0."),
+        (
+            (1, 4, 8),
+            {"kernel": 3, "dilation": 0},
+            ArgumentError,
+            "dilation to be at least 1. Received: dilation=0.",
+        ),
     ],
 )
 def test_refusals(shape: Any, arguments: dict[str, Any], kind: type[Exception], text: str) -> None:

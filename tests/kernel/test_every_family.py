@@ -26,7 +26,9 @@ _MANY = settings(max_examples=2000)
 
 def plans(operation: str, dims: ConvDims | PoolDims) -> list[Plan]:
     """The plan of every family but the reference that accepts."""
-    answers = [family.consider(operation, dims, "float64") for family in FAMILIES if family.name != "reference"]
+    answers = [
+        family.consider(operation, dims, "float64") for family in FAMILIES if family.name != "reference"
+    ]
     return [answer for answer in answers if isinstance(answer, Plan)]
 
 

@@ -24,7 +24,11 @@ _GY = random_array((2, 4, 6, 5), 4, np.float32)
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
-        (lambda: conv_forward(_DIMS, _X[:1], _W), ShapeError, "conv needs input of shape (2, 3, 6, 5). Received:"),
+        (
+            lambda: conv_forward(_DIMS, _X[:1], _W),
+            ShapeError,
+            "conv needs input of shape (2, 3, 6, 5). Received:",
+        ),
         (lambda: conv_forward(_DIMS, _X, _W[:, :2]), ShapeError, "conv needs weight of shape (4, 3, 3, 3)."),
         (lambda: conv_forward(_DIMS, _X, _W, _B[:3]), ShapeError, "bias with shape (3,) and dtype float32"),
         (
@@ -32,11 +36,23 @@ _GY = random_array((2, 4, 6, 5), 4, np.float32)
             DtypeError,
             "operands of one dtype. Received: input of float32, weight of float64. Convert one of them",
         ),
-        (lambda: conv_forward(_DIMS, _X.astype(bool), _W), DtypeError, "input with shape (2, 3, 6, 5) and dtype bool"),
+        (
+            lambda: conv_forward(_DIMS, _X.astype(bool), _W),
+            DtypeError,
+            "input with shape (2, 3, 6, 5) and dtype bool",
+        ),
         (lambda: conv_forward(_DIMS, _X.astype(">f4"), _W), DtypeError, "in native byte order"),
-        (lambda: conv_forward(_DIMS, [1.0], _W), DtypeError, "NumPy array or a Tensor. Received: input of type list"),  # type: ignore[arg-type]
+        (
+            lambda: conv_forward(_DIMS, [1.0], _W),
+            DtypeError,
+            "NumPy array or a Tensor. Received: input of type list",
+        ),  # type: ignore[arg-type]
         (lambda: conv_data_gradient(_DIMS, _X, _W), ShapeError, "conv needs input of shape (2, 4, 6, 5)."),
-        (lambda: conv_weight_gradient(_DIMS, _X, _X), ShapeError, "conv needs gradient of shape (2, 4, 6, 5)."),
+        (
+            lambda: conv_weight_gradient(_DIMS, _X, _X),
+            ShapeError,
+            "conv needs gradient of shape (2, 4, 6, 5).",
+        ),
     ],
 )
 def test_refusals(call: Any, kind: type[Exception], text: str) -> None:
@@ -70,7 +86,9 @@ def test_empty_batch_or_channels(shape: tuple[int, ...]) -> None:
     x, w = np.zeros(shape, np.float32), np.ones(weight, np.float32)
     y = conv_forward(dims, x, w, _B)
     assert y.shape == (shape[0], 4, 6, 5)
-    assert_same(y, np.broadcast_to(_B.reshape(-1, 1, 1), y.shape), rtol=0, atol=0, reason="only the bias is left")
+    assert_same(
+        y, np.broadcast_to(_B.reshape(-1, 1, 1), y.shape), rtol=0, atol=0, reason="only the bias is left"
+    )
     gw = conv_weight_gradient(dims, x, np.ones_like(y))
     assert_same(gw, np.zeros(weight, np.float32), rtol=0, atol=0, reason="an empty sum is zero")
     gx = conv_data_gradient(dims, np.ones_like(y), w)

@@ -70,10 +70,22 @@ _AHEAD = PoolDims.of((1, 1, 2), 1, padding=2)
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
-        (lambda: max_pool(_DIMS, _X[:, :1]), ShapeError, "max_pool needs input of shape (1, 2, 4, 4). Received:"),
-        (lambda: max_pool(_DIMS, _X.astype(bool)), DtypeError, "input with shape (1, 2, 4, 4) and dtype bool"),
+        (
+            lambda: max_pool(_DIMS, _X[:, :1]),
+            ShapeError,
+            "max_pool needs input of shape (1, 2, 4, 4). Received:",
+        ),
+        (
+            lambda: max_pool(_DIMS, _X.astype(bool)),
+            DtypeError,
+            "input with shape (1, 2, 4, 4) and dtype bool",
+        ),
         (lambda: avg_pool(_DIMS, _X.astype(int)), DtypeError, "one of the dtypes float32, float64"),
-        (lambda: avg_pool(_DIMS, _X, divisor=0), ArgumentError, "divisor_override to be at least 1. Received:"),
+        (
+            lambda: avg_pool(_DIMS, _X, divisor=0),
+            ArgumentError,
+            "divisor_override to be at least 1. Received:",
+        ),
         (
             lambda: max_pool(_AHEAD, np.zeros((1, 1, 2))),
             ArgumentError,

@@ -49,12 +49,18 @@ def _symmetric(dims: ConvDims | PoolDims) -> tuple[int, ...]:
 
 
 @_MANY
-@given(dims=conv_dims(ranks=(1, 3), cropping=False, input_dilation=False, symmetric=True), batched=st.booleans())
+@given(
+    dims=conv_dims(ranks=(1, 3), cropping=False, input_dilation=False, symmetric=True), batched=st.booleans()
+)
 def test_conv(dims: ConvDims, batched: bool) -> None:
     x = random_array(dims.input_shape, 1)
     if not batched:
         x = x[0]
-    operands = [_both(x), _both(random_array(dims.weight_shape, 2)), _both(random_array((dims.out_channels,), 3))]
+    operands = [
+        _both(x),
+        _both(random_array(dims.weight_shape, 2)),
+        _both(random_array((dims.out_channels,), 3)),
+    ]
     arguments = {
         "stride": dims.stride,
         "padding": _symmetric(dims),
@@ -147,8 +153,7 @@ def _as_torch_takes_it(dims: PoolDims, dilated: bool = True) -> PoolDims:
     pads = tuple(min(low, k // 2) for (low, _), k in zip(dims.padding, dims.kernel, strict=True))
     dilation = dims.dilation if dilated else (1,) * dims.rank
     spatial = tuple(
-        max(n, d * (k - 1) + 1)
-        for n, d, k in zip(dims.spatial, dilation, dims.kernel, strict=True)
+        max(n, d * (k - 1) + 1) for n, d, k in zip(dims.spatial, dilation, dims.kernel, strict=True)
     )
     again = PoolDims.of(
         (dims.batch, dims.channels, *spatial),

@@ -67,9 +67,10 @@ def test_tiles_of_a_huge_picture_stay_small() -> None:
 
 def test_a_tile_depends_on_the_geometry_and_never_on_the_batch() -> None:
     for batch in (1, 7, 300):
-        assert choose("forward", _DENSE.with_batch(batch), "float32").tile == choose(
-            "forward", _DENSE, "float32"
-        ).tile
+        assert (
+            choose("forward", _DENSE.with_batch(batch), "float32").tile
+            == choose("forward", _DENSE, "float32").tile
+        )
 
 
 def test_tile_within_fills_inner_axes_first() -> None:

@@ -31,7 +31,11 @@ def test_forward_is_the_sum_of_the_definition(dims: ConvDims) -> None:
             else:
                 y[(n, k, *o)] += x[(n, k // per_out * per_in + c, *places)] * w[(k, c, *t)]
     assert_same(
-        reference.conv.forward(dims, x, w), y, rtol=1e-12, atol=1e-12, reason="sums of a few products in float64"
+        reference.conv.forward(dims, x, w),
+        y,
+        rtol=1e-12,
+        atol=1e-12,
+        reason="sums of a few products in float64",
     )
 
 

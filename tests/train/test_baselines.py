@@ -54,7 +54,9 @@ def test_a_constant_image_survives_any_thumbnail() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(ArgumentError, match=r"at least one value for each channel\. Received: values=2, channels=3\."):
+    with pytest.raises(
+        ArgumentError, match=r"at least one value for each channel\. Received: values=2, channels=3\."
+    ):
         thumbnails(np.zeros((1, 3, 4, 4)), 2)
     with pytest.raises(ArgumentError, match="Thumbnails need images of finite numbers"):
         thumbnails(np.full((1, 1, 4, 4), np.nan), 4)

@@ -90,7 +90,9 @@ def test_a_file_of_another_program_has_no_state(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", [{"x": float("nan")}, {"x": float("inf")}, {"x": object()}, {"x": b""}])
 def test_state_that_json_lacks_is_refused_and_nothing_written(tmp_path: Path, state: dict[str, Any]) -> None:
-    with pytest.raises(DtypeError, match=r"^A checkpoint's state needs values that JSON can hold\. Received: "):
+    with pytest.raises(
+        DtypeError, match=r"^A checkpoint's state needs values that JSON can hold\. Received: "
+    ):
         checkpoint.save(tmp_path / "a.safetensors", {}, state)
     assert list(tmp_path.iterdir()) == []
 
@@ -98,7 +100,8 @@ def test_state_that_json_lacks_is_refused_and_nothing_written(tmp_path: Path, st
 @pytest.mark.parametrize("array", [np.zeros(1, complex), np.array(["a"]), np.array([None])])
 def test_arrays_of_other_dtypes_are_refused(tmp_path: Path, array: Any) -> None:
     with pytest.raises(
-        DtypeError, match=r"^A checkpoint holds arrays of float16, float32, float64, integers or bool\. Received: x "
+        DtypeError,
+        match=r"^A checkpoint holds arrays of float16, float32, float64, integers or bool\. Received: x ",
     ):
         checkpoint.save(tmp_path / "a.safetensors", {"x": array}, {})
 
@@ -187,7 +190,8 @@ def test_a_header_longer_than_the_file_decides_no_allocation(tmp_path: Path) -> 
 def test_a_dtype_that_numpy_lacks_is_refused(tmp_path: Path) -> None:
     entry = {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}
     with pytest.raises(
-        FileFormatError, match=r"needs tensors of a dtype that NumPy has\. Received: BF16 for the tensor 'x'\."
+        FileFormatError,
+        match=r"needs tensors of a dtype that NumPy has\. Received: BF16 for the tensor 'x'\.",
     ):
         checkpoint.load(write(tmp_path / "a", {"x": entry}, b"\0" * 4))
 
@@ -200,7 +204,9 @@ def test_more_axes_than_an_array_has_are_refused(tmp_path: Path) -> None:
 
 def test_a_truth_that_is_neither_is_refused(tmp_path: Path) -> None:
     entry = {"dtype": "BOOL", "shape": [2], "data_offsets": [0, 2]}
-    with pytest.raises(FileFormatError, match=r"0 or 1 in every byte of a BOOL tensor\. Received: 7 in the tensor 'x'"):
+    with pytest.raises(
+        FileFormatError, match=r"0 or 1 in every byte of a BOOL tensor\. Received: 7 in the tensor 'x'"
+    ):
         checkpoint.load(write(tmp_path / "a", {"x": entry}, b"\1\7"))
 
 
@@ -225,20 +231,28 @@ def test_metadata_that_is_no_strict_json_is_refused(tmp_path: Path, state: str, 
 
 
 def test_metadata_that_is_no_object_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileFormatError, match=r"needs a JSON object in its metadata 'tilewright'\. Received: value=3\."):
+    with pytest.raises(
+        FileFormatError, match=r"needs a JSON object in its metadata 'tilewright'\. Received: value=3\."
+    ):
         checkpoint.load(with_state(tmp_path / "a", "3"))
 
 
 def test_places_without_a_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match=r"checkpoint\.load needs a file that exists\. Received: path=.*nothing is"):
+    with pytest.raises(
+        ArgumentError, match=r"checkpoint\.load needs a file that exists\. Received: path=.*nothing is"
+    ):
         checkpoint.load(tmp_path / "none")
-    with pytest.raises(FileFormatError, match=r"checkpoint\.load needs an ordinary file\. Received: .*a folder"):
+    with pytest.raises(
+        FileFormatError, match=r"checkpoint\.load needs an ordinary file\. Received: .*a folder"
+    ):
         checkpoint.load(tmp_path)
 
 
 def test_a_file_above_the_limit_is_refused_unread(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "a", {"x": np.zeros(1000)}, {})
-    with pytest.raises(FileFormatError, match=r"is larger than the 1000 bytes that load allows\. Received: \d+ bytes"):
+    with pytest.raises(
+        FileFormatError, match=r"is larger than the 1000 bytes that load allows\. Received: \d+ bytes"
+    ):
         checkpoint.load(tmp_path / "a", max_bytes=1000)
     # A gigantic file of no content is refused by its length alone.
     with (tmp_path / "sparse").open("wb") as file:
@@ -333,7 +347,10 @@ print(json.dumps(numbers))
 def test_a_writer_killed_at_any_of_50_moments_leaves_a_loadable_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
     child = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILL, str(path), "7"], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-c", KILL, str(path), "7"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert child.returncode == 0, child.stderr
     numbers = json.loads(child.stdout)

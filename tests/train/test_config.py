@@ -81,7 +81,10 @@ def test_the_folder_of_the_data_may_be_unknown(tmp_path: Path) -> None:
         ({"model__size": 1}, r"needs fields that a run's configuration has\. Received: model\.size\."),
         ({"model": "digitnet"}, r"needs model to be a table\. Received: model='digitnet'\."),
         ({"data": None}, r"needs data to be a table\. Received: no such field\."),
-        ({"model__name": ""}, r"needs model\.name to be a text that isn't empty\. Received: model\.name=''\."),
+        (
+            {"model__name": ""},
+            r"needs model\.name to be a text that isn't empty\. Received: model\.name=''\.",
+        ),
         ({"model__options": []}, r"needs model\.options to be a table\."),
         ({"model__options__keep": {}}, r"needs model\.options\.keep to be a text, a truth, a number"),
         ({"model__options__size": 2**40}, r"needs model\.options\.size to be .* a number of at most 1048576"),

@@ -62,7 +62,9 @@ def test_refusals() -> None:
     images, labels = tiny_images().test.take_batch(np.arange(21))
     with pytest.raises(ArgumentError, match=r"evaluate needs a data set with at least one sample\."):
         evaluate(tiny_net(), TensorDataset(images[:0], labels[:0]))
-    with pytest.raises(DtypeError, match=r"'classify' needs one integer label for each image\. Received: labels with"):
+    with pytest.raises(
+        DtypeError, match=r"'classify' needs one integer label for each image\. Received: labels with"
+    ):
         evaluate(tiny_net(), TensorDataset(images, labels.astype(float)))
     with pytest.raises(DtypeError, match="needs one integer label for each image"):
         evaluate(tiny_net(), TensorDataset(images, np.eye(3, dtype=int)[labels]))

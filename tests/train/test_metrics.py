@@ -67,7 +67,10 @@ def test_a_last_line_that_was_cut_does_not_count(tmp_path: Path) -> None:
         (b"a,b\n1,2\n", "needs these columns: .* Received: a, b"),
         (HEADER.encode() + b"1,2\n", r"needs 8 values in every line\. Received: 2 in line 2"),
         (HEADER.encode() + b"1,1,,,,,,\nx,1,,,,,,\n", r"needs a number as step in line 3\. Received: 'x'"),
-        (HEADER.encode() + b"1,1,,often,,,,\n", r"needs a number as train_accuracy in line 2\. Received: 'often'"),
+        (
+            HEADER.encode() + b"1,1,,often,,,,\n",
+            r"needs a number as train_accuracy in line 2\. Received: 'often'",
+        ),
         (HEADER.encode() + b"\xff\n", r"isn't a CSV file in UTF-8\. Received: 'utf-8' codec"),
         (b"\0" * 20 + b"\n", "needs these columns|isn't a CSV file"),
         (HEADER.encode() + b'"1"2,1,,,,,,\n', r"isn't a CSV file in UTF-8\. Received: "),

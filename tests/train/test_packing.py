@@ -37,9 +37,15 @@ NESTED = st.recursive(
 
 def same(left: Any, right: Any) -> bool:
     if isinstance(left, np.ndarray):
-        return isinstance(right, np.ndarray) and left.dtype == right.dtype and left.tobytes() == right.tobytes()
+        return (
+            isinstance(right, np.ndarray) and left.dtype == right.dtype and left.tobytes() == right.tobytes()
+        )
     if isinstance(left, dict):
-        return isinstance(right, dict) and list(left) == list(right) and all(same(left[k], right[k]) for k in left)
+        return (
+            isinstance(right, dict)
+            and list(left) == list(right)
+            and all(same(left[k], right[k]) for k in left)
+        )
     if isinstance(left, (list, tuple)):
         return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, float) and math.isnan(left):
@@ -95,7 +101,9 @@ def test_what_no_checkpoint_holds_is_refused(value: Any) -> None:
     ],
 )
 def test_marks_that_pack_does_not_write_are_refused(value: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"State needs its marks .* as they are written, and their tensors\."):
+    with pytest.raises(
+        ArgumentError, match=r"State needs its marks .* as they are written, and their tensors\."
+    ):
         unpack(value, {"a": np.zeros(1)})
 
 
@@ -103,5 +111,7 @@ def test_endless_nesting_is_refused() -> None:
     value: Any = 0
     for _ in range(100):
         value = [value]
-    with pytest.raises(ArgumentError, match=r"State nests at most 32 deep\. Received: state that nests deeper\."):
+    with pytest.raises(
+        ArgumentError, match=r"State nests at most 32 deep\. Received: state that nests deeper\."
+    ):
         unpack(value, {})

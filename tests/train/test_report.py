@@ -38,7 +38,11 @@ def test_a_classifiers_pictures_and_samples(tmp_path: Path) -> None:
         read_png(path)
     assert report.notices == []
     assert report.reconstruction is None
-    assert [path.name for path in report.samples] == ["test-top.png", "test-middle-bar.png", "test-bottom.png"]
+    assert [path.name for path in report.samples] == [
+        "test-top.png",
+        "test-middle-bar.png",
+        "test-bottom.png",
+    ]
     for label, path in enumerate(report.samples):
         place = int(np.flatnonzero(data.test.labels == label)[0])
         # uint8 levels: half a step of 1/255 from the float pixels.
@@ -79,7 +83,9 @@ def test_an_autoencoder_beside_its_baselines(tmp_path: Path) -> None:
 
 
 def test_the_weights_of_the_last_step_return_after_the_best_were_judged(tmp_path: Path) -> None:
-    kept = Trainer(tiny_net(), tiny_images(), epochs=3, run_dir=tmp_path / "run", progress=False, pictures=False)
+    kept = Trainer(
+        tiny_net(), tiny_images(), epochs=3, run_dir=tmp_path / "run", progress=False, pictures=False
+    )
     free = Trainer(tiny_net(), tiny_images(), epochs=3, progress=False)
     kept.fit()
     free.fit()
@@ -110,8 +116,8 @@ def test_without_matplotlib_and_pillow_there_is_one_notice_for_each(
     assert result.report.notices == [
         "No pictures were drawn: Drawing a picture needs the package matplotlib, which is not installed. "
         "Install it with: pip install 'tilewright[plot]'.",
-        "No sample images were written: Writing sample images needs the package pillow, which is not installed. "
-        "Install it with: pip install 'tilewright[plot]'.",
+        "No sample images were written: Writing sample images needs the package pillow, which is not "
+        "installed. Install it with: pip install 'tilewright[plot]'.",
     ]
     assert (tmp_path / "run" / "model.safetensors").is_file()
 

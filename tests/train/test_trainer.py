@@ -179,7 +179,9 @@ def test_a_run_stopped_at_random_steps_ends_as_one_that_was_not(
         assert result.steps == STEPS
         assert final_bytes(resumed) == final_bytes(whole), moment
         assert state_without_times(run) == state_without_times(tmp_path / "whole")
-        assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+        assert (run / "model.safetensors").read_bytes() == (
+            tmp_path / "whole" / "model.safetensors"
+        ).read_bytes()
         assert rows_without_times(run) == rows_without_times(tmp_path / "whole")
 
 
@@ -196,22 +198,22 @@ def test_a_run_stopped_again_and_again_ends_as_one_that_was_not(tmp_path: Path) 
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_save(tmp_path: Path) -> None:
-    """Killed: nothing is saved at the end, and rows after the last save stand in the table."""
+    """KilledError: nothing is saved at the end, and rows after the last save stand in the table."""
     whole = trainer_of(tmp_path / "whole")
     whole.fit()
     run = tmp_path / "run"
     killed = trainer_of(run)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def learn(batch: Any, usual: Any = killed._learn) -> Any:
         if killed.position.step == 11:
-            raise Killed
+            raise KilledError
         return usual(batch)
 
     killed._learn = learn  # type: ignore[method-assign]
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         killed.fit()
     (run / ".last.safetensors.0123.part").touch()
     assert checkpoint.load(run / "last.safetensors").state["position"]["step"] == 10
@@ -253,13 +255,17 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError) as caught:
         other.fit(resume=True)
     message = str(caught.value)
-    assert message.startswith("Resuming needs the same network, data, optimiser and seed as the run that is taken up.")
+    assert message.startswith(
+        "Resuming needs the same network, data, optimiser and seed as the run that is taken up."
+    )
     assert "training.batch_size=10 there and 5 here" in message
     assert "training.seed=3 there and 4 here" in message
 
 
 def test_resuming_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match=r"Resuming needs the folder of a run, with config\.toml and last"):
+    with pytest.raises(
+        ArgumentError, match=r"Resuming needs the folder of a run, with config\.toml and last"
+    ):
         trainer_of(tmp_path / "none").fit(resume=True)
     with pytest.raises(ArgumentError, match=r"Resuming needs a run_dir\. Received: run_dir=None\."):
         trainer_of(None).fit(resume=True)
@@ -281,28 +287,50 @@ def test_an_earlier_run_is_not_replaced_unasked(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     for overwrite in (False, True):
-        with pytest.raises(ArgumentError, match=r"new, empty, or an earlier run's\. Received: .*holds other files\."):
+        with pytest.raises(
+            ArgumentError, match=r"new, empty, or an earlier run's\. Received: .*holds other files\."
+        ):
             trainer_of(tmp_path).fit(overwrite=overwrite)
     (tmp_path / "config.toml").write_text("[tool]\n")
     with pytest.raises(FileFormatError, match="needs to be a configuration of format 1"):
         trainer_of(tmp_path).fit(overwrite=True)
     assert sorted(os.listdir(tmp_path)) == ["config.toml", "thesis.txt"]
-    with pytest.raises(ArgumentError, match=r"A run needs a folder of its own\. Received: .*which is a file\."):
+    with pytest.raises(
+        ArgumentError, match=r"A run needs a folder of its own\. Received: .*which is a file\."
+    ):
         trainer_of(tmp_path / "thesis.txt").fit()
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda s: s.update(kind="model"), r"needs to hold a training state that Tilewright saved\. Received: kind='model'"),
+        (
+            lambda s: s.update(kind="model"),
+            r"needs to hold a training state that Tilewright saved\. Received: kind='model'",
+        ),
         (lambda s: s.pop("position"), r"needs an object as its position\."),
-        (lambda s: s["position"].update(step=-1), r"a whole account of where the run stands\. Received: ValueError: -1"),
+        (
+            lambda s: s["position"].update(step=-1),
+            r"a whole account of where the run stands\. Received: ValueError: -1",
+        ),
         (lambda s: s["position"].update(sums=[]), r"needs a whole account of where the run stands\."),
         (lambda s: s["position"].pop("best"), r"needs a whole account .*KeyError: 'best'"),
-        (lambda s: s["loader"].update(position=99), r"this run's optimiser, generator and loader\. Received: StateError"),
-        (lambda s: s["generator"].update(key=[1]), r"this run's optimiser, generator and loader\. .*generator's key"),
-        (lambda s: s.update(optimizer={}), r"this run's optimiser, generator and loader\. .*SGD\.load_state_dict"),
-        (lambda s: s["config"]["training"].update(seed=8), r"needs to be of the run whose folder it is in\. .*seed=8"),
+        (
+            lambda s: s["loader"].update(position=99),
+            r"this run's optimiser, generator and loader\. Received: StateError",
+        ),
+        (
+            lambda s: s["generator"].update(key=[1]),
+            r"this run's optimiser, generator and loader\. .*generator's key",
+        ),
+        (
+            lambda s: s.update(optimizer={}),
+            r"this run's optimiser, generator and loader\. .*SGD\.load_state_dict",
+        ),
+        (
+            lambda s: s["config"]["training"].update(seed=8),
+            r"needs to be of the run whose folder it is in\. .*seed=8",
+        ),
         (lambda s: s["config"].update(format=7), r"needs to be a configuration of format 1"),
     ],
 )
@@ -320,13 +348,19 @@ def test_a_state_that_lies_is_refused(tmp_path: Path, damage: Any, message: str)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda t: t.pop("model.0.bias"), r"needs exactly the tensors of the network .* Received: no 0\.bias\."),
+        (
+            lambda t: t.pop("model.0.bias"),
+            r"needs exactly the tensors of the network .* Received: no 0\.bias\.",
+        ),
         (lambda t: t.update({"model.x": np.ones(1)}), r"exactly the tensors .* Received: besides x\."),
         (
             lambda t: t.update({"model.0.bias": np.ones(4, np.float32)}),
             r"needs 0\.bias of shape \(3,\) and dtype float32\. Received: 0\.bias with shape \(4,\)",
         ),
-        (lambda t: t.update({"model.0.bias": np.ones(3)}), r"needs 0\.bias of shape \(3,\) and dtype float32\."),
+        (
+            lambda t: t.update({"model.0.bias": np.ones(3)}),
+            r"needs 0\.bias of shape \(3,\) and dtype float32\.",
+        ),
         (
             lambda t: t.update({"optimizer.state.0.momentum_buffer": np.ones(3, np.float32)}),
             r"this run's optimiser, generator and loader\. .*momentum_buffer",
@@ -370,9 +404,9 @@ def test_ctrl_c_without_a_folder_says_that_nothing_is_saved() -> None:
 def test_a_loss_that_is_no_longer_finite_stops_the_run(tmp_path: Path) -> None:
     trainer = trainer_of(tmp_path / "run")
     trainer.optimizer.param_groups[0]["lr"] = 1e38
-    with pytest.raises(StateError, match=r"Training needs a loss that stays finite\. Received: a loss of (nan|inf)"):
-        with np.errstate(all="ignore"):
-            trainer.fit()
+    message = r"Training needs a loss that stays finite\. Received: a loss of (nan|inf)"
+    with np.errstate(all="ignore"), pytest.raises(StateError, match=message):
+        trainer.fit()
 
 
 def test_plain_lines_say_how_validation_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -380,7 +414,9 @@ def test_plain_lines_say_how_validation_goes(tmp_path: Path, capsys: pytest.Capt
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
-    assert [bool(re.match(r"step \d of 5  epoch 1 of 1  loss \d\.\d{4}  validation loss", line)) for line in lines] == [
+    assert [
+        bool(re.match(r"step \d of 5  epoch 1 of 1  loss \d\.\d{4}  validation loss", line)) for line in lines
+    ] == [
         True,
         True,
     ]
@@ -439,7 +475,11 @@ def test_data_of_another_form_is_refused() -> None:
 
 def test_a_network_that_does_not_suit_its_task_is_refused() -> None:
     flat = Sequential(Flatten(), Linear(36, 36))
-    with pytest.raises(ShapeError, match=r"'reconstruct' needs a network whose output has its input's shape\."):
+    with pytest.raises(
+        ShapeError, match=r"'reconstruct' needs a network whose output has its input's shape\."
+    ):
         Trainer(flat, tiny_images(), task="reconstruct", progress=False).fit()
-    with pytest.raises(ShapeError, match=r"'classify' needs a network that answers with \(batch, classes\)\."):
+    with pytest.raises(
+        ShapeError, match=r"'classify' needs a network that answers with \(batch, classes\)\."
+    ):
         Trainer(Sequential(Conv2d(1, 3, 3)), tiny_images(), progress=False).fit()

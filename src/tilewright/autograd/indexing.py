@@ -34,7 +34,8 @@ Index = tuple[Any, ...]
 
 
 def _getitem_forward(context: Context, x: Array, *, index: Index) -> Any:
-    return x[index]
+    # With ... NumPy gives a view even of a single element, not a number.
+    return x[(*index, ...)]
 
 
 def _getitem_backward(context: Context, gradient: Tensor) -> Tensor:

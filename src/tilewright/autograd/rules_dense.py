@@ -57,9 +57,7 @@ def _input_gradient_backward(context: Context, gg: Tensor) -> Gradients:
     needs = context.needs
     return (
         apply("linear", gg, context.operand(1), None) if needs[0] else None,
-        apply("linear_weight_gradient", context.operand(0), gg, rank=_rank(context))
-        if needs[1]
-        else None,
+        apply("linear_weight_gradient", context.operand(0), gg, rank=_rank(context)) if needs[1] else None,
     )
 
 
@@ -80,9 +78,7 @@ def _one_hot(context: Context, labels: Array, *, classes: int) -> Array:
 
 
 rule("linear", _linear, _linear_backward, keeps=_crossed, keeps_output=False)
-rule(
-    "linear_input_gradient", _input_gradient, _input_gradient_backward, keeps=_crossed, keeps_output=False
-)
+rule("linear_input_gradient", _input_gradient, _input_gradient_backward, keeps=_crossed, keeps_output=False)
 rule(
     "linear_weight_gradient",
     _weight_gradient,

@@ -22,9 +22,7 @@ def _pad_backward(context: Context, g: Tensor) -> Tensor:
     )
 
 
-def _pad_gradient(
-    context: Context, g: Array, *, shape: tuple[int, ...], pairs: op.Pairs, mode: str
-) -> Array:
+def _pad_gradient(context: Context, g: Array, *, shape: tuple[int, ...], pairs: op.Pairs, mode: str) -> Array:
     return op.pad_gradient(g, shape, pairs, mode)
 
 

@@ -43,7 +43,7 @@ def explain(
 
     >>> import tilewright as tw
     >>> print(tw.explain((1, 64, 7, 7), (32, 64, 1, 1)))
-    forward by numpy-pointwise: float32, output tile 7×7, 1 sample(s) a step, scratch up to 0.00 MiB
+    forward by numpy-pointwise: float32, output tile 7×7, 1 a step, scratch up to 0.00 MiB
     Families in the order asked:
       numpy-pointwise  accepts: chosen
     """

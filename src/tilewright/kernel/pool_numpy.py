@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tilewright.geometry import PoolDims
 from tilewright.geometry.boxes import at
 from tilewright.kernel.overlap import Meeting, tiles
-from tilewright.plan import SCRATCH_BYTES, Plan
+from tilewright.plan import Plan
 
 Array = npt.NDArray[Any]
 
@@ -98,13 +98,11 @@ def _pool(plan: Plan) -> PoolDims:
 
 
 def _planes(plan: Plan) -> Iterator[tuple[int, slice]]:
-    """Each sample with runs of its channels that fit the scratch beside a tile."""
+    """Each sample with runs of as many of its channels as the plan takes at a time."""
     dims = _pool(plan)
-    per_channel = max(math.prod(plan.tile) * (3 * np.dtype(plan.dtype).itemsize + 10), 1)
-    step = max(SCRATCH_BYTES // per_channel, 1)
     for n in range(dims.batch):
-        for first in range(0, dims.channels, step):
-            yield n, slice(first, min(first + step, dims.channels))
+        for first in range(0, dims.channels, plan.samples):
+            yield n, slice(first, min(first + plan.samples, dims.channels))
 
 
 def _flat_positions(dims: PoolDims, meeting: Meeting) -> Array:

@@ -67,7 +67,8 @@ def check_weight(weight: Array | None, shape: tuple[int, ...], dtype: Any, name:
         fits = False
     if not fits:
         raise ShapeError(
-            f"{op} needs {name} of a shape that broadcasts to the input's {shape}.", describe(**{name: weight})
+            f"{op} needs {name} of a shape that broadcasts to the input's {shape}.",
+            describe(**{name: weight}),
         )
     check_same_dtype(op, input=np.empty(0, dtype), **{name: weight})
 

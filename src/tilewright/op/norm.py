@@ -144,18 +144,23 @@ def batch_norm_gradient(
     return gx, moments.astype(x.dtype), sums.astype(x.dtype)
 
 
-def move_average(running: Array, found: Array, momentum: float) -> None:
-    """running = (1 − momentum) · running + momentum · found, in place.
+def moved_average(running: Array, found: Array, momentum: float) -> Array:
+    """(1 − momentum) · running + momentum · found, in the dtype of ``running``."""
+    return np.asarray((1.0 - momentum) * running + momentum * found).astype(running.dtype)
+
+
+def check_writable(running: Array, name: str) -> None:
+    """Refuse a running statistic that can't be updated.
 
     Raises:
-        DtypeError: ``running`` can't be written to.
+        DtypeError: it is read-only.
     """
     if not running.flags.writeable:
         raise DtypeError(
-            "batch_norm updates its running statistics in place and needs arrays that can be written to.",
-            describe(running=running),
+            f"batch_norm updates {name} in place and needs an array that can be written to.",
+            describe(**{name: running}),
+            "Pass a copy.",
         )
-    running[...] = (1.0 - momentum) * running + momentum * found
 
 
 def length(x: Array, p: float, axis: int) -> Array:

@@ -189,7 +189,9 @@ def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "co
     for axis, (before, after) in reversed(list(enumerate(pairs, start=lead))):
         if (before, after) != (0, 0):
             given = np.moveaxis(result, axis, 0)
-            result = np.zeros_like(result, shape=(*result.shape[:axis], shape[axis], *result.shape[axis + 1 :]))
+            result = np.zeros_like(
+                result, shape=(*result.shape[:axis], shape[axis], *result.shape[axis + 1 :])
+            )
             collected = np.moveaxis(result, axis, 0)
             if given.size:
                 for run in runs(source_index(shape[axis], before, after, mode)):

@@ -16,7 +16,14 @@ import numpy as np
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.plan.plan import CONV_OPERATIONS, POOL_OPERATIONS, Plan, samples_within, tile_within
+from tilewright.plan.plan import (
+    CONV_OPERATIONS,
+    POOL_OPERATIONS,
+    SCRATCH_BYTES,
+    Plan,
+    samples_within,
+    tile_within,
+)
 
 Dims = ConvDims | PoolDims
 
@@ -75,11 +82,15 @@ def _windows(operation: str, dims: Dims, dtype: str) -> Plan | str:
 def _numpy_pool(operation: str, dims: Dims, dtype: str) -> Plan | str:
     if not isinstance(dims, PoolDims):
         return "it computes pools only"
-    # Candidate, comparison, index and copy of each position.
-    per_position = 3 * np.dtype(dtype).itemsize + 10
-    tile = tile_within(dims.output, per_position)
-    channels = max(min(dims.channels, (1 << 20) // max(math.prod(tile) * per_position, 1)), 1)
-    return Plan(operation, "numpy-pool", dims, dtype, tile, 1, channels * math.prod(tile) * per_position)
+    # For each output of a plane: candidate, copy, comparison and index; and, shared by all planes, where
+    # each tap's sample lies.
+    per_plane = 3 * np.dtype(dtype).itemsize + 10
+    shared = np.dtype(np.int64).itemsize * dims.taps
+    tile = tile_within(dims.output, per_plane + shared)
+    positions = math.prod(tile)
+    channels = max(min(dims.channels, SCRATCH_BYTES // (positions * per_plane or 1)), 1)
+    scratch = positions * (channels * per_plane + shared)
+    return Plan(operation, "numpy-pool", dims, dtype, tile, channels, scratch)
 
 
 def _reference(operation: str, dims: Dims, dtype: str) -> Plan | str:

@@ -22,7 +22,7 @@ class Plan:
         dims: the forward geometry.
         dtype: name of the element type.
         tile: output samples per axis that are computed at a time.
-        samples: samples of the batch per step (1 where a step works on one sample).
+        samples: samples of the batch per step (for pools: planes of a sample).
         scratch_bytes: the most temporary memory a step takes.
     """
 
@@ -38,7 +38,7 @@ class Plan:
         size = "×".join(str(n) for n in self.tile)
         return (
             f"{self.operation} by {self.family}: {self.dtype}, output tile {size}, "
-            f"{self.samples} sample(s) a step, scratch up to {self.scratch_bytes / 2**20:.2f} MiB"
+            f"{self.samples} a step, scratch up to {self.scratch_bytes / 2**20:.2f} MiB"
         )
 
 

@@ -85,7 +85,7 @@ def make_report(
         model: the network, with the weights to be judged.
         data: what the run was trained on.
         config: the run's configuration.
-        pictures: whether to draw, and to write samples.
+        pictures: whether to draw.
 
     Raises:
         OSError: the disk refuses.
@@ -118,12 +118,11 @@ def make_report(
             height, width = small.size
             baselines = {"mean image": mean, f"{height} × {width} thumbnail": small.images}
             album.reconstruction(seen, rebuilt, reconstruction.ratio, baselines)
-    if not pictures:
-        return Report(result, reconstruction)
-    album.curves(f"{config.model.name} on {config.data.name}")
-    album.network(model, images[0], seen[0])
-    if task.name == "classify":
-        album.answers(result, seen, config.data.classes)
+    if pictures:
+        album.curves(f"{config.model.name} on {config.data.name}")
+        album.network(model, images[0], seen[0])
+        if task.name == "classify":
+            album.answers(result, seen, config.data.classes)
     samples: list[Path] = []
     if isinstance(data, ImageSet) and task.name == "classify":
         try:

@@ -1,0 +1,123 @@
+"""Normalisation: PyTorch's ``batch_norm`` and ``normalize``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tilewright.autograd import rules_norm as _rules  # noqa: F401 - puts the rules into the table
+from tilewright.autograd.checks import axis
+from tilewright.autograd.tape import apply, no_grad
+from tilewright.autograd.tensor import Tensor
+from tilewright.errors import ArgumentError, describe
+from tilewright.functional.activations import _number
+from tilewright.functional.operands import Operand, check_operand
+from tilewright.op import norm as op
+
+__all__ = ["batch_norm", "normalize"]
+
+
+def batch_norm(
+    input: Operand,
+    running_mean: Operand | None,
+    running_var: Operand | None,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """(input − mean) / √(variance + eps) · weight + bias, each channel by its own numbers.
+
+    In training mean and variance are those of the batch (the variance divided by n), and the running ones, if
+    given, are **updated in place**: running = (1 − momentum) · running + momentum · found, with the variance
+    divided by n − 1, as in PyTorch. Otherwise the running ones are used.
+
+    Args:
+        input: (batch, channels, *rest), floating.
+        running_mean, running_var: (channels,), both or neither; they must be given outside training.
+        weight, bias: (channels,), 1 and 0 by default.
+        training: by the batch's own statistics.
+        momentum: the share of the batch in the running statistics.
+        eps: at least 0, keeps the divisor from 0.
+
+    Raises:
+        ShapeError: shapes don't fit, or there are fewer than two numbers per channel in training.
+        DtypeError: dtypes differ, or the running statistics can't be written to.
+        ArgumentError: running statistics are missing, or eps is negative.
+
+    Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", 2015.
+    """
+    check_operand(input, "input", "batch_norm")
+    x = _array(input)
+    mean, variance = _array(running_mean), _array(running_var)
+    op.check_batch_norm(x, running_mean=mean, running_var=variance, weight=_array(weight), bias=_array(bias))
+    epsilon, share = _number("batch_norm", eps=eps), _number("batch_norm", momentum=momentum)
+    if not epsilon >= 0:
+        raise ArgumentError("batch_norm needs eps of at least 0.", describe(eps=eps))
+    if (mean is None) != (variance is None) or (mean is None and not training):
+        raise ArgumentError(
+            "batch_norm needs running_mean and running_var, both or (in training) neither.",
+            describe(
+                running_mean=running_mean if mean is None else "given",
+                running_var=running_var if variance is None else "given",
+                training=training,
+            ),
+        )
+    if training:
+        for name, running in (("running_mean", running_mean), ("running_var", running_var)):
+            if isinstance(running, np.ndarray):
+                op.check_writable(running, name)
+    with np.errstate(all="ignore"):
+        if training:
+            mean, variance = op.channel_statistics(x)
+        else:
+            # A copy: the running statistics may move on before gradients are computed.
+            mean = np.array(mean)
+        inverse = op.inverse_deviation(variance, epsilon)
+    y = apply("batch_norm", input, weight, bias, mean=mean, inverse=inverse, eps=epsilon, own=bool(training))
+    if training and running_mean is not None:
+        count = x.size // max(x.shape[1], 1)
+        _move(running_mean, mean, share)
+        _move(running_var, variance * (count / max(count - 1, 1)), share)
+    return y
+
+
+def _move(running: Any, found: Any, share: float) -> None:
+    """Update a running statistic in place."""
+    if isinstance(running, Tensor):
+        with no_grad():
+            running.copy_(op.moved_average(running._data, found, share))
+        return
+    running[...] = op.moved_average(running, found, share)
+
+
+def normalize(input: Operand, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+    """The input over its p-norm along ``dim``, or over ``eps`` where that is larger.
+
+    Args:
+        input: floating, rank ≥ 1.
+        p: above 0; infinity takes the largest magnitude.
+        dim: the axis of the vectors.
+        eps: the least divisor.
+
+    Raises:
+        ShapeError: there is no such axis.
+        ArgumentError: p is not above 0.
+
+    >>> import numpy as np
+    >>> normalize(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    check_operand(input, "input", "normalize")
+    along = axis("normalize", dim, input.ndim)
+    power, least = _number("normalize", p=p), _number("normalize", eps=eps)
+    if input.ndim == 0:
+        return apply("normalize", input.reshape(1), p=power, axis=0, eps=least).reshape(())
+    return apply("normalize", input, p=power, axis=along, eps=least)
+
+
+def _array(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value

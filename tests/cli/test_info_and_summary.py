@@ -1,0 +1,122 @@
+"""``tilewright info`` and ``tilewright summary``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import Command
+
+from tilewright import plan
+from tilewright._version import __version__
+from tilewright.train import checkpoint
+
+
+def test_info_names_the_machine_the_families_and_the_versions(tilewright: Command) -> None:
+    found = tilewright("info", "--json").json
+    assert found["processor"] == plan.processor.describe()
+    assert [(entry["name"], entry["about"]) for entry in found["families"]] == plan.families()
+    assert found["versions"]["tilewright"] == __version__
+    assert found["versions"]["numpy"] == np.__version__
+    assert set(found["versions"]) == {
+        "tilewright", "numpy", "llvmlite", "python", "safetensors", "BLAS", "system",
+    }  # fmt: skip
+    assert found["optional"]["click"]["version"]
+    text = tilewright("info").out
+    for words in (
+        found["processor"]["name"],
+        "Kernel families, in the order they are asked",
+        "reference",
+        "BLAS",
+    ):
+        assert words in text
+
+
+def test_info_says_how_to_install_what_is_missing(
+    tilewright: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tilewright.cli.info._version", lambda package: None if package == "pooch" else "1.0")
+    assert "  pooch            not installed: pip install 'tilewright[data]'" in tilewright("info").out
+
+
+def test_info_shows_thread_settings(tilewright: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    assert "OPENBLAS_NUM_THREADS=3" in tilewright("info").out
+
+
+@pytest.mark.parametrize("model", ["digitnet", "lenet5", "autoencoder"])
+def test_a_ready_network_is_summarised(tilewright: Command, model: str) -> None:
+    text = tilewright("summary", model).out
+    assert "1×1×28×28" in text
+    found = tilewright("summary", model, "--input", "3,16,12", "--json").json
+    assert found["input_shape"] == [1, 3, 16, 12]
+    assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"])
+
+
+def test_lenet_has_its_known_size(tilewright: Command) -> None:
+    assert tilewright("summary", "lenet5", "--json").json["parameters"] == 61706
+
+
+def test_a_run_is_summarised_for_the_images_it_learnt_from(tilewright: Command, digits_run: Path) -> None:
+    for place in (digits_run, digits_run / "model.safetensors"):
+        found = tilewright("summary", place, "--json").json
+        assert found["model"] == "DigitNet"
+        assert found["input_shape"] == [1, 1, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["lenet6"],
+            "summary needs a run, a model.safetensors file, or one of digitnet, lenet5, autoencoder.",
+        ),
+        (["lenet5", "--input", "28,28"], "A ready network takes images of (channels, height, width)."),
+        (["lenet5", "--input", "1,4,4"], "lenet5 needs an image of at least 8×8."),
+    ],
+)
+def test_what_cannot_be_summarised(tilewright: Command, arguments: list[str], message: str) -> None:
+    ended = tilewright("summary", *arguments)
+    assert ended.code == 2
+    assert ended.only_error.startswith(f"error: {message}")
+
+
+def test_a_folder_without_weights_and_a_file_of_another_kind(tilewright: Command, tmp_path: Path) -> None:
+    ended = tilewright("summary", tmp_path)
+    assert ended.code == 2
+    assert "A run folder needs a model.safetensors, which the first validation writes." in ended.only_error
+    (tmp_path / "odd.safetensors").write_bytes(b"GIF89a" * 10)
+    ended = tilewright("summary", tmp_path / "odd.safetensors")
+    assert ended.code == 2
+    assert "odd.safetensors' isn't a whole safetensors file." in ended.only_error
+
+
+def test_a_file_that_promises_a_gigantic_network_is_refused_before_it_is_made(
+    tilewright: Command, digits_run: Path, tmp_path: Path
+) -> None:
+    found = checkpoint.load(digits_run / "model.safetensors")
+    found.state["config"]["model"]["options"]["image_size"] = 2**19
+    checkpoint.save(tmp_path / "lie.safetensors", found.tensors, found.state)
+    ended = tilewright("summary", tmp_path / "lie.safetensors")
+    assert ended.code == 2
+    assert "names a network of a size that its weights don't bear out. Received: options=" in ended.only_error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 9}, "needs dense.weight of shape (10, 2592) and dtype float32."),
+        ({"image_size": 0}, "needs to name a network that nn.models can make."),
+        ({"colour": True}, "needs to name a network that nn.models can make."),
+    ],
+)
+def test_a_file_whose_network_does_not_fit_its_weights_is_refused(
+    tilewright: Command, digits_run: Path, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    found = checkpoint.load(digits_run / "model.safetensors")
+    found.state["config"]["model"]["options"].update(options)
+    checkpoint.save(tmp_path / "lie.safetensors", found.tensors, found.state)
+    ended = tilewright("summary", tmp_path / "lie.safetensors")
+    assert ended.code == 2
+    assert message in ended.only_error
