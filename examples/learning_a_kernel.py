@@ -1,7 +1,6 @@
-"""Learning a kernel: gradient descent finds the kernel that made a picture of edges.
+"""Learning a kernel: gradient descent finds the kernel that made the edges of a picture.
 
-The kernel is not given: the program sees a picture and the edges wanted, starts from random weights, and
-follows the gradient of the squared error.
+The program is shown a picture and the edges wanted, starts from random weights, and goes downhill.
 
     python examples/learning_a_kernel.py
 """
@@ -14,20 +13,51 @@ from pathlib import Path
 import numpy as np
 
 import tilewright as tw
+from tilewright.lens import style
+from tilewright.lens.page import MARGIN, Page
+
+IMAGE = np.ones((1, 1, 6, 8), dtype=np.float32)
+IMAGE[..., 2:6] = 0  # a dark band
+EDGES = tw.conv(IMAGE, np.array([[[[1, -1]]]], dtype=np.float32))  # +1 at its left end, -1 at its right
 
 
-def learn(layer: tw.nn.Conv2d, image: tw.Tensor, wanted: tw.Tensor, rate: float, steps: int) -> np.ndarray:
-    """The layer's weights and the loss before each step and after the last: (steps + 1, weights + 1)."""
+def learn(layer: tw.nn.Conv2d, rate: float, steps: int) -> np.ndarray:
+    """Left weight, right weight, (bias,) and loss before each step and after the last."""
+    image, wanted = tw.from_numpy(IMAGE), tw.from_numpy(EDGES)
     optimizer = tw.optim.SGD(layer.parameters(), lr=rate)
     path = []
-    for step in range(steps + 1):
+    for _ in range(steps + 1):
         loss = ((layer(image) - wanted) ** 2).sum()
-        path.append([*(float(w) for p in layer.parameters() for w in p.detach().numpy().flat), loss.item()])
-        if step < steps:
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        path.append([float(w) for p in layer.parameters() for w in p.detach().numpy().flat] + [loss.item()])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
     return np.array(path)
+
+
+def draw(runs: dict[str, list[np.ndarray]], path: Path) -> Path:
+    """Above, the ways through the plane of the two weights; below, the loss over the steps."""
+    ticks = np.linspace(-1.5, 1.5, 81, dtype=np.float32)
+    kernels = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 1, 1, 2)
+    # One convolution tries all 6,561 kernels: each is an output channel.
+    height = ((tw.conv(IMAGE, kernels) - EDGES) ** 2).sum(axis=(0, 2, 3)).reshape(81, 81)
+    page = Page(9.6, 7.6, "A kernel learnt from what it should do", "contours: the loss (at a bias of zero)")
+    for column, (name, paths) in enumerate(runs.items()):
+        left = 0.95 + 4.6 * column
+        plane, falling = page.axes(left, 0.4, 3.7, 3.7), page.axes(left, 4.85, 3.7, 2.1)
+        page.write(left, 0.22, name, bold=True)
+        style.dress(plane, "left weight", "right weight")
+        style.dress(falling, "step", "loss (log scale)")
+        plane.contour(ticks, ticks, height, levels=2.0 ** np.arange(-2, 8), colors=style.FRAME, linewidths=0.8)
+        falling.set_yscale("log")
+        looks = [{"color": c, "marker": "o", "markersize": 3, "linewidth": 1.5} for c in style.SERIES]
+        for run, look in zip(paths, looks, strict=False):
+            plane.plot(run[:, 0], run[:, 1], **look)
+            falling.plot(run[:, -1], **look)
+        plane.plot([1], [-1], "*", color=style.INK, markersize=13, zorder=5)
+        entries = [(f"start {number}", look) for number, look in enumerate(looks[: len(paths)])]
+        page.legend(left, 4.62, 9.6 - MARGIN, entries)
+    return page.save(path)
 
 
 def main() -> None:
@@ -35,47 +65,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder for the figure")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-
-    image = tw.ones(1, 1, 6, 8)
-    image[..., 2:6] = 0  # a dark band
-    wanted = tw.conv(image, tw.tensor([[[[1.0, -1.0]]]]))  # +1 at its left edge, -1 at its right edge
-
-    weights, losses = {}, {}
-    for seed in range(3):
-        tw.manual_seed(seed)
-        layer = tw.nn.Conv2d(1, 1, (1, 2), bias=False)
-        path = learn(layer, image, wanted, rate=3e-2, steps=20)
-        weights |= {f"left, start {seed}": path[:, 0], f"right, start {seed}": path[:, 1]}
-        losses[f"start {seed}"] = np.log10(path[:, -1])
-        print(
-            f"start {seed}, 20 steps without a bias: kernel {path[-1, 0]:+.4f} {path[-1, 1]:+.4f}  "
-            f"loss {path[-1, -1]:.5f}"
-        )
-
-    tw.manual_seed(0)
-    layer = tw.nn.Conv2d(1, 1, (1, 2))
-    path = learn(layer, image, wanted, rate=1e-2, steps=30)
-    print(
-        f"start 0, 30 steps with a bias:    kernel {path[-1, 0]:+.4f} {path[-1, 1]:+.4f}  "
-        f"bias {path[-1, 2]:+.4f}  loss {path[-1, -1]:.5f}"
-    )
-
-    panels = [
-        ("the picture", image.numpy()[0, 0]),
-        ("the edges wanted", wanted.numpy()[0, 0]),
-        ("weights over 20 steps, without a bias", weights),
-        ("log₁₀ of the loss", losses),
-        ("weights over 30 steps, with a bias", dict(zip(("left", "right", "bias"), path.T, strict=False))),
-        ("log₁₀ of the loss, with a bias", np.log10(path[:, -1])),
-    ]
-    figure = tw.lens.bands.draw_panels(
-        panels,
-        options.out / "learning_a_kernel.png",
-        "A kernel learnt from what it should do",
-        signed=[False, True, False, False, False, False],
-        columns=2,
-    )
-    print(f"figure {figure}")
+    runs = {}
+    for name, bias, rate, steps in (("without a bias", False, 3e-2, 20), ("with a bias", True, 1e-2, 30)):
+        runs[f"{name}, {steps} steps"] = paths = []
+        for seed in range(4):
+            tw.manual_seed(seed)
+            paths.append(learn(tw.nn.Conv2d(1, 1, (1, 2), bias=bias), rate, steps))
+            *weights, loss = paths[-1][-1]
+            print(f"{name}, start {seed}: loss {loss:.5f}, weights", *(f"{w:+.4f}" for w in weights))
+    print("figure", draw(runs, options.out / "learning_a_kernel.png"))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,11 @@ SIZE, RADIUS = 320, 46
 
 
 def film() -> np.ndarray:
-    """Five frames (5, 320, 320): a white ball rolls over a landscape that stands still."""
+    """Five frames (5, 320, 320): a white ball rolls past hills that stand still."""
     down, across = np.mgrid[0:SIZE, 0:SIZE]
-    landscape = 0.25 + 0.1 * np.sin(across / 23) * np.cos(down / 31) + 0.1 * down / SIZE
+    landscape = np.full((SIZE, SIZE), 0.45)
+    for height, grey in ((130, 0.35), (200, 0.25), (260, 0.1)):  # hills, one before the other
+        landscape[down > height + 25 * np.sin(across / height * 6 + height)] = grey
     frames = np.repeat(landscape[None], 5, axis=0).astype(np.float32)
     for time, frame in enumerate(frames):
         frame[np.hypot(down - (110 + 22 * time), across - (70 + 42 * time)) <= RADIUS] = 1.0
@@ -43,7 +45,7 @@ def main() -> None:
     # What the kernel saw at each place: ball (9 of 9 pixels), landscape (0 of 9), or some of both (the rim).
     ball = tw.conv((frames == 1.0).astype(np.float32)[None, None], 9 * mean[None, None, None])[0, 0].round()
     before, after = ball[:-1], ball[1:]
-    print(f"where the landscape stays       {np.abs(motion[(before == 0) & (after == 0)]).max():.6f}")
+    print(f"where nothing moves             {np.abs(motion[(before == 0) & (after == 0)]).max():.6f}")
     print(f"inside the ball                 {np.abs(motion[(before == 9) & (after == 9)]).max():.6f}")
     print(f"where the ball covers it        {motion[(before == 0) & (after == 9)].min():+.3f} and more")
     print(f"where the ball uncovers it      {motion[(before == 9) & (after == 0)].max():+.3f} and less")

@@ -30,7 +30,7 @@ def main() -> None:
     print("a rising curve  ", *curve)
     print("smoothed        ", *smooth(curve, thirds, "valid").round(2))
 
-    # The same with a curve that is mostly noise. "replicate" isn't needed: the ends are left out ("valid").
+    # The same with a curve of 300 samples and much noise.
     time = np.linspace(0, 4 * np.pi, 300)
     clean = np.sin(time) + 0.4 * np.sin(3 * time)
     noisy = clean + np.random.default_rng(0).normal(0, 0.35, time.size)
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"noise before     {before:.3f}")
     print(f"noise after      {after:.3f}  (a mean of {taps} neighbours)")
 
-    series = {"noisy": noisy[inner], f"mean of {taps} neighbours": calm, "without noise": clean[inner]}
+    series = {"noisy": noisy[inner], "without noise": clean[inner], f"mean of {taps} neighbours": calm}
     path = tw.lens.compare.draw_series(
         time[inner], series, options.out / "smoothing_a_curve.png", "time", "value", "A noisy curve, smoothed"
     )

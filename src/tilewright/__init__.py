@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tilewright import autograd, cuda, functional, nn, optim
+from tilewright import autograd, cuda, functional
 from tilewright._version import __version__
 from tilewright.autograd import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tilewright.autograd.arithmetic import (
@@ -209,7 +209,7 @@ from tilewright.geometry import ConvDims, PoolDims
 from tilewright.op.random import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 
 if TYPE_CHECKING:
-    from tilewright import data, lens, train, utils
+    from tilewright import data, lens, nn, optim, train, utils
     from tilewright.train import Trainer
 
 __all__ = [
@@ -309,10 +309,10 @@ __all__ = [
     "hstack",
     "index_select",
     "initial_seed",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "is_floating_point",
     "is_grad_enabled",
     "isclose",
@@ -323,9 +323,9 @@ __all__ = [
     "lens",
     "linspace",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "log_softmax",
     "logical_and",
     "logical_not",
@@ -443,6 +443,8 @@ _LATER = {
     "Trainer": "tilewright.train",
     "data": "tilewright.data",
     "lens": "tilewright.lens",
+    "nn": "tilewright.nn",
+    "optim": "tilewright.optim",
     "train": "tilewright.train",
     "utils": "tilewright.utils",
 }

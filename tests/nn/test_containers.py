@@ -100,13 +100,21 @@ def test_a_subclass_slices_to_a_plain_sequential() -> None:
             KeyError,
             "ModuleDict needs one of its keys. Received: key='b'. The keys are 'a'.",
         ),
-        (lambda: nn.ModuleDict().pop("b"), ArgumentError, "ModuleDict needs one of its keys. Received: key='b'. It is"),
+        (
+            lambda: nn.ModuleDict().pop("b"),
+            ArgumentError,
+            "ModuleDict needs one of its keys. Received: key='b'. It is",
+        ),
         (
             lambda: nn.ModuleDict({"keys": nn.ReLU()}),
             ArgumentError,
             "ModuleDict already has an attribute of the name that is given to a module. Received: name='keys'.",
         ),
-        (lambda: nn.ModuleList([nn.ReLU()]).insert(0, "relu"), DtypeError, "ModuleList needs child '1' to be a Module"),
+        (
+            lambda: nn.ModuleList([nn.ReLU()]).insert(0, "relu"),
+            DtypeError,
+            "ModuleList needs child '1' to be a Module",
+        ),
     ],
 )
 def test_refusals(act: Any, kind: type[Exception], message: str) -> None:

@@ -151,9 +151,7 @@ def test_output_size_agrees_with_pytorch() -> None:
     ours = nn.ConvTranspose2d(2, 3, 3, stride=(2, 3), padding=1)
     ours.load_state_dict({k: v.detach().numpy() for k, v in theirs.state_dict().items()})
     x = np.random.default_rng(0).standard_normal((1, 2, 4, 4)).astype(np.float32)
-    assert_same(
-        ours(tw.tensor(x), output_size=(8, 11)), theirs(torch.tensor(x), output_size=(8, 11)), **SAME
-    )
+    assert_same(ours(tw.tensor(x), output_size=(8, 11)), theirs(torch.tensor(x), output_size=(8, 11)), **SAME)
 
 
 def test_dims_know_the_geometry() -> None:
@@ -186,7 +184,9 @@ def test_dtype_of_parameters(build: Any) -> None:
     assert build(None).weight.dtype == np.float32
     assert build(tw.float64).bias.dtype == np.float64
     assert build("float64").weight.dtype == np.float64
-    with pytest.raises(DtypeError, match="needs a floating dtype, such as float32. Received: dtype=dtype.'int64'.."):
+    with pytest.raises(
+        DtypeError, match="needs a floating dtype, such as float32. Received: dtype=dtype.'int64'.."
+    ):
         build(tw.int64)
 
 
@@ -194,7 +194,10 @@ def test_dtype_of_parameters(build: Any) -> None:
     ("build", "message"),
     [
         (lambda: nn.Conv2d(0, 3, 3), "Conv2d needs in_channels to be at least 1. Received: in_channels=0."),
-        (lambda: nn.Conv2d(3, 3.0, 3), "Conv2d needs out_channels to be an integer. Received: out_channels=3.0."),
+        (
+            lambda: nn.Conv2d(3, 3.0, 3),
+            "Conv2d needs out_channels to be an integer. Received: out_channels=3.0.",
+        ),
         (lambda: nn.Conv2d(3, 4, 3, groups=0), "Conv2d needs groups to be at least 1. Received: groups=0."),
         (
             lambda: nn.Conv2d(3, 4, 3, groups=2),
@@ -223,7 +226,10 @@ def test_dtype_of_parameters(build: Any) -> None:
             lambda: nn.ConvTranspose2d(1, 1, 3, output_padding=-1),
             "ConvTranspose2d needs output_padding to be at least 0. Received: output_padding=-1.",
         ),
-        (lambda: nn.Conv2d(1, 1, 3, device="cuda"), "Conv2d knows only the device 'cpu'. Received: device='cuda'."),
+        (
+            lambda: nn.Conv2d(1, 1, 3, device="cuda"),
+            "Conv2d knows only the device 'cpu'. Received: device='cuda'.",
+        ),
         (
             lambda: nn.Conv(1, 1, 3),
             "Conv needs kernel_size with one integer per spatial axis, or rank beside a single one. Received: "
@@ -231,13 +237,19 @@ def test_dtype_of_parameters(build: Any) -> None:
         ),
         (lambda: nn.Conv(1, 1, (3, 3), rank=3), "Conv needs kernel_size to be an integer or 3 of them"),
         (lambda: nn.Conv2d(1, 1, 3, rank=3), "Conv2d has rank 2. Received: rank=3. Conv takes any rank."),
-        (lambda: nn.Conv2d(1, 1, 3, init="golrot"), "by_name needs name to be one of 'glorot', 'glorot_uniform'"),
+        (
+            lambda: nn.Conv2d(1, 1, 3, init="golrot"),
+            "by_name needs name to be one of 'glorot', 'glorot_uniform'",
+        ),
         (
             lambda: nn.Linear(2, 2, init=3),
             "A layer needs init to be a name or a function. Received: init=3.",
         ),
         (lambda: nn.Linear(0, 3), "Linear needs in_features to be at least 1. Received: in_features=0."),
-        (lambda: nn.Linear(3, True), "Linear needs out_features to be an integer. Received: out_features=True."),
+        (
+            lambda: nn.Linear(3, True),
+            "Linear needs out_features to be an integer. Received: out_features=True.",
+        ),
     ],
 )
 def test_refuses_bad_arguments(build: Any, message: str) -> None:

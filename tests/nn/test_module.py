@@ -188,9 +188,13 @@ def test_members_by_dotted_name() -> None:
     assert net.get_submodule("body.0") is net.body[0]
     assert net.get_parameter("body.0.bias") is net.body[0].bias
     assert net.get_buffer("offset") is net.offset
-    with pytest.raises(nn.MemberError, match=r"^Sequential has no child named '7'. Received: target='body.7'.$"):
+    with pytest.raises(
+        nn.MemberError, match=r"^Sequential has no child named '7'. Received: target='body.7'.$"
+    ):
         net.get_submodule("body.7")
-    with pytest.raises(nn.MemberError, match=r"^Conv2d has no parameter named 'w'. Received: target='conv.w'.$"):
+    with pytest.raises(
+        nn.MemberError, match=r"^Conv2d has no parameter named 'w'. Received: target='conv.w'.$"
+    ):
         net.get_parameter("conv.w")
     with pytest.raises(nn.MemberError, match=r"^Net has no buffer named 'scale'"):
         net.get_buffer("scale")
@@ -269,7 +273,10 @@ def test_loading_what_fits_by_name() -> None:
     [
         ("text", "Net.load_state_dict needs 'scale' to be an array of numbers; nothing has been loaded."),
         (np.array([None]), "needs 'scale' to be an array of numbers"),
-        (np.array([1j]), "Net.load_state_dict needs 'scale' as float32, without loss of kind; nothing has been"),
+        (
+            np.array([1j]),
+            "Net.load_state_dict needs 'scale' as float32, without loss of kind; nothing has been",
+        ),
     ],
 )
 def test_loading_refuses_what_is_no_number_of_its_kind(value: Any, message: str) -> None:
@@ -326,7 +333,11 @@ def test_conversions_keep_the_objects_and_leave_integers() -> None:
 @pytest.mark.parametrize(
     ("convert", "kind", "message"),
     [
-        (lambda net: net.to("cuda:0"), ArgumentError, "Net.to knows only the device 'cpu'. Received: device='cuda:0'."),
+        (
+            lambda net: net.to("cuda:0"),
+            ArgumentError,
+            "Net.to knows only the device 'cpu'. Received: device='cuda:0'.",
+        ),
         (
             lambda net: net.to(tw.int64),
             DtypeError,
@@ -340,7 +351,9 @@ def test_conversions_keep_the_objects_and_leave_integers() -> None:
         ),
     ],
 )
-def test_conversions_refuse_other_devices_and_dtypes(convert: Any, kind: type[Exception], message: str) -> None:
+def test_conversions_refuse_other_devices_and_dtypes(
+    convert: Any, kind: type[Exception], message: str
+) -> None:
     with pytest.raises(kind) as error:
         convert(Net())
     assert str(error.value).startswith(message)

@@ -49,7 +49,10 @@ def test_max_pool_gives_indices() -> None:
         (lambda: nn.MaxPool2d((2, 2, 2)), "MaxPool2d needs kernel_size to be an integer or 2 of them"),
         (lambda: nn.MaxPool(2.5), "MaxPool needs kernel_size to be an integer. Received: kernel_size=2.5."),
         (lambda: nn.AvgPool1d(2, stride=0), "AvgPool1d needs stride to be at least 1. Received: stride=0."),
-        (lambda: nn.MaxPool3d(2, dilation=0), "MaxPool3d needs dilation to be at least 1. Received: dilation=0."),
+        (
+            lambda: nn.MaxPool3d(2, dilation=0),
+            "MaxPool3d needs dilation to be at least 1. Received: dilation=0.",
+        ),
         (lambda: nn.AvgPool2d(2, padding=-1), "AvgPool2d needs padding of at least 0. Received: padding=-1."),
         (lambda: nn.AvgPool2d(2, padding="some"), "AvgPool2d knows the padding names"),
         (
@@ -61,7 +64,10 @@ def test_max_pool_gives_indices() -> None:
             "ZeroPad2d needs padding to be an integer or 4 of them: before and after of each axis, the last "
             "axis first. Received: padding=(1, 2).",
         ),
-        (lambda: nn.ReflectionPad1d(1.5), "ReflectionPad1d needs padding to be an integer. Received: padding=1.5."),
+        (
+            lambda: nn.ReflectionPad1d(1.5),
+            "ReflectionPad1d needs padding to be an integer. Received: padding=1.5.",
+        ),
         (
             lambda: nn.ConstantPad1d(1, float("nan")),
             "ConstantPad1d needs value to be a number. Received: value=nan.",
@@ -88,9 +94,15 @@ def test_max_pool_gives_indices() -> None:
         ),
         (lambda: nn.Unflatten(1, (2.0,)), "Unflatten needs every size of unflattened_size to be an integer"),
         (lambda: nn.Flatten("all"), "Flatten needs start_dim to be an integer. Received: start_dim='all'."),
-        (lambda: nn.BatchNorm2d(0), "BatchNorm2d needs num_features to be at least 1. Received: num_features=0."),
+        (
+            lambda: nn.BatchNorm2d(0),
+            "BatchNorm2d needs num_features to be at least 1. Received: num_features=0.",
+        ),
         (lambda: nn.BatchNorm1d(3, eps=-1), "BatchNorm1d needs eps to be a finite number, at least 0."),
-        (lambda: nn.BatchNorm1d(3, momentum=2), "BatchNorm1d needs momentum to be a finite number, at least 0 and"),
+        (
+            lambda: nn.BatchNorm1d(3, momentum=2),
+            "BatchNorm1d needs momentum to be a finite number, at least 0 and",
+        ),
         (
             lambda: nn.MSELoss(reduction="average"),
             "MSELoss needs reduction to be one of 'none', 'mean', 'sum'. Received: reduction='average'.",
@@ -133,7 +145,11 @@ def test_dropout_drops_in_training_only_and_by_channels() -> None:
     assert set(np.unique(values)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
     # Five standard deviations of a mean of 32,768 draws of probability 1/4.
     assert abs((values == 0).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / values.size)
-    for layer, shape in ((nn.Dropout1d(), (64, 32, 9)), (nn.Dropout2d(), (64, 32, 3, 3)), (nn.Dropout3d(), (64, 32, 2, 2, 2))):
+    for layer, shape in (
+        (nn.Dropout1d(), (64, 32, 9)),
+        (nn.Dropout2d(), (64, 32, 3, 3)),
+        (nn.Dropout3d(), (64, 32, 2, 2, 2)),
+    ):
         planes = layer(tw.ones(*shape)).numpy().reshape(64 * 32, -1)
         assert (planes == planes[:, :1]).all()
         # Five standard deviations of a mean of 2,048 draws of probability 1/2.
@@ -152,8 +168,16 @@ def test_dropout_drops_in_training_only_and_by_channels() -> None:
             "BatchNorm1d needs input of shape (batch, channels) or (batch, channels, length) with 3 channels. "
             "Received: input with shape (2, 3, 4, 4) and dtype float32.",
         ),
-        (nn.BatchNorm2d(3), (2, 4, 4, 4), "BatchNorm2d needs input of shape (batch, channels, height, width) with 3"),
-        (nn.BatchNorm3d(3), (3,), "BatchNorm3d needs input of shape (batch, channels, depth, height, width) with 3"),
+        (
+            nn.BatchNorm2d(3),
+            (2, 4, 4, 4),
+            "BatchNorm2d needs input of shape (batch, channels, height, width) with 3",
+        ),
+        (
+            nn.BatchNorm3d(3),
+            (3,),
+            "BatchNorm3d needs input of shape (batch, channels, depth, height, width) with 3",
+        ),
     ],
 )
 def test_batch_norm_refuses_other_shapes(layer: nn.Module, shape: tuple[int, ...], message: str) -> None:
@@ -175,7 +199,9 @@ def test_numbers_are_checked_and_kept_as_they_print() -> None:
     assert as_number(3, "x", "f") == 3 and isinstance(as_number(3, "x", "f"), int)
     assert type(as_number(np.float32(0.5), "x", "f")) is float
     assert as_number(-1.0, "x", "f", least=-2) == -1.0
-    with pytest.raises(ArgumentError, match=r"^f needs x to be a finite number, at least 0 and below 1. Received: x=1.$"):
+    with pytest.raises(
+        ArgumentError, match=r"^f needs x to be a finite number, at least 0 and below 1. Received: x=1.$"
+    ):
         as_number(1, "x", "f", below=1)
     with pytest.raises(ArgumentError, match=r"^f needs x to be a finite number. Received: x=inf.$"):
         as_number(float("inf"), "x", "f", least=-float("inf"))

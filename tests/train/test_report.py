@@ -145,9 +145,11 @@ def test_replacing_a_run_spares_what_was_put_beside_its_samples(tmp_path: Path) 
     run = tmp_path / "run"
     Trainer(tiny_net(), tiny_images(), run_dir=run, progress=False).fit()
     Image.new("L", (8, 8)).save(run / "samples" / "mine.png")
+    (run / "samples" / "test-of-another-class.png").touch()
     trainer = Trainer(tiny_net(), tiny_images(), run_dir=run, progress=False, pictures=False)
     trainer.fit(overwrite=True)
-    assert os.listdir(run / "samples") == ["mine.png"]
+    kept = ["mine.png", "test-bottom.png", "test-middle-bar.png", "test-top.png"]
+    assert sorted(os.listdir(run / "samples")) == kept
     assert not list(run.glob("*.png"))
 
 

@@ -1,15 +1,15 @@
 """Rules of activation functions, softmax and dropout.
 
-(ReLU, tanh and sigmoid stand with the other elementwise functions.) Each activation ``f`` comes with the rule
-``f_gradient(g, x) = g · f′(x)``, computed in one go on arrays, whose own gradient needs f″: written in Tensor
-operations, so that it can be differentiated as often as one likes.
+(ReLU, tanh and sigmoid stand with the other elementwise functions.) Each activation ``f`` comes with the
+rule ``f_gradient(g, x) = g · df/dx``, computed in one go on arrays, whose own gradient needs the second
+derivative: written in Tensor operations, so that it can be differentiated as often as one likes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tilewright.autograd.arithmetic import where
 from tilewright.autograd.elementwise import clamp, exp, sigmoid, tanh
@@ -91,7 +91,7 @@ def _gelu_curve(x: Tensor) -> Tensor:
 def _gelu_tanh_curve(x: Tensor) -> Tensor:
     scale, cubic = op.GELU_SCALE, op.GELU_CUBIC
     square = x * x
-    # With t = tanh(u): f″ = (1 − t²) · (u′ + x/2 · (u″ − 2·t·u′²)).
+    # With t = tanh(u), and u1, u2 the derivatives of u: (1 − t²) · (u1 + x/2 · (u2 − 2·t·u1²)).
     t = tanh((x + x * square * cubic) * scale)
     first = (square * (3.0 * cubic) + 1.0) * scale
     second = x * (6.0 * cubic * scale)
@@ -120,7 +120,7 @@ _activation("hardtanh", _hardtanh, _hardtanh_gradient, None)
 _activation("threshold", op.threshold, _threshold_gradient, None)
 
 
-# --- softmax --------------------------------------------------------------------------------------------------
+# --- softmax -----------------------------------------------------------------------------------------------
 
 
 def _softmax(context: Context, x: Array, *, axis: int) -> Array:
@@ -181,7 +181,7 @@ rule(
 )
 
 
-# --- dropout --------------------------------------------------------------------------------------------------
+# --- dropout -----------------------------------------------------------------------------------------------
 
 
 def _drop(context: Context, x: Array, *, keep: Array, p: float, op_name: str) -> Array:

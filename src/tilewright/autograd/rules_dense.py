@@ -1,7 +1,7 @@
 """Rules of the dense layer and of one-hot vectors.
 
-The dense layer, its gradient in the input and its gradient in the weight are each linear in both operands, and
-the gradient of any of the three is made of the other two.
+The dense layer, its gradient in the input and its gradient in the weight are each linear in both operands,
+and the gradient of any of the three is made of the other two.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def _weight_gradient_backward(context: Context, gg: Tensor) -> Gradients:
 
 
 def _one_hot(context: Context, labels: Array, *, classes: int) -> Array:
-    return (labels[..., None] == np.arange(classes)).astype(np.int64)
+    found: Array = (labels[..., None] == np.arange(classes)).astype(np.int64)
+    return found
 
 
 rule("linear", _linear, _linear_backward, keeps=_crossed, keeps_output=False)

@@ -30,7 +30,7 @@ def _weighted(value: Tensor, weight: Array | None) -> Tensor:
     return value if weight is None else value * made(weight)
 
 
-# --- totals ---------------------------------------------------------------------------------------------------
+# --- totals ------------------------------------------------------------------------------------------------
 
 
 def _total(context: Context, values: Array, *, divisor: float | None) -> Array:
@@ -46,7 +46,7 @@ def _total_backward(context: Context, g: Tensor) -> Tensor:
 rule("loss_total", _total, _total_backward, keeps=(), keeps_output=False)
 
 
-# --- losses of the difference ---------------------------------------------------------------------------------
+# --- losses of the difference ------------------------------------------------------------------------------
 
 
 def _difference_loss(
@@ -54,7 +54,8 @@ def _difference_loss(
 ) -> None:
     """The rules of a loss f(input − target) and of its gradient.
 
-    ``value``, ``slope`` and ``curve`` are f, f′ and f″ on arrays; f‴ is 0 for all of these losses.
+    ``value``, ``slope`` and ``curve`` are f and its first and second derivative on arrays; the third is 0 for
+    all of these losses.
     """
     gradient_name = f"{name}_gradient"
 
@@ -102,7 +103,7 @@ _difference_loss("smooth_l1", op.smooth_absolute, op.smooth_absolute_slope, op.s
 _difference_loss("huber", op.huber, op.huber_slope, op.huber_curve)
 
 
-# --- classes --------------------------------------------------------------------------------------------------
+# --- classes -----------------------------------------------------------------------------------------------
 
 
 def _nll(context: Context, x: Array, *, labels: Labels) -> Array:
@@ -153,7 +154,7 @@ def _soft_labels_backward(context: Context, g: Tensor) -> Gradients:
 rule("soft_labels", _soft_labels, _soft_labels_backward, keeps=(0, 1), keeps_output=False)
 
 
-# --- probabilities --------------------------------------------------------------------------------------------
+# --- probabilities -----------------------------------------------------------------------------------------
 
 
 def _bce(context: Context, x: Array, target: Array, *, weight: Array | None) -> Array:

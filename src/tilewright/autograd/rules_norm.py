@@ -103,7 +103,8 @@ def _normalize_backward(context: Context, g: Tensor) -> Tensor:
         slope = slope / length ** (p - 1.0)
     divisor = where(short, eps, length)
     pull = (g * x).sum(axis, True) / (divisor * divisor)
-    return g / divisor - where(short, 0.0, slope * pull)
+    found: Tensor = g / divisor - where(short, 0.0, slope * pull)
+    return found
 
 
 rule("batch_norm", _batch_norm, _batch_norm_backward, keeps=(0, 1), keeps_output=False)

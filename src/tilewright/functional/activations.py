@@ -1,7 +1,8 @@
 """Activation functions and softmax: PyTorch's names, order and defaults.
 
-All take a floating array or Tensor of any shape and return the same kind, shape and dtype. ``inplace`` is taken
-for PyTorch's sake: the result is the same, but **the input is never written to**, so use what is returned.
+All take a floating array or Tensor of any shape and return the same kind, shape and dtype. ``inplace`` is
+taken for PyTorch's sake: the result is the same, but **the input is never written to**, so use what is
+returned.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def leaky_relu(input: Operand, negative_slope: float = 0.01, inplace: bool = Fal
 def elu(input: Operand, alpha: float = 1.0, inplace: bool = False) -> Any:
     """The input where it is above 0, and alpha · (exp(input) − 1) elsewhere.
 
-    Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear units", 2016.
+    Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear units",
+    2016.
     """
     return apply("elu", input, alpha=_number("elu", alpha=alpha))
 
@@ -140,7 +142,7 @@ def softplus(input: Operand, beta: float = 1, threshold: float = 20) -> Any:
 
 
 def silu(input: Operand, inplace: bool = False) -> Any:
-    """input · sigmoid(input), also called swish.
+    """The input times its sigmoid, also called swish.
 
     Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
     """
@@ -148,7 +150,7 @@ def silu(input: Operand, inplace: bool = False) -> Any:
 
 
 def gelu(input: Operand, approximate: str = "none") -> Any:
-    """input · P(N ≤ input) for a standard normal N.
+    """The input times the probability that a standard normal number is below it.
 
     Args:
         input: floating array or Tensor.

@@ -17,7 +17,7 @@ __all__ = ["linear", "one_hot"]
 
 
 def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Any:
-    """input · weightᵀ + bias over the last axis.
+    """The dense layer: input · weightᵀ + bias over the last axis.
 
     Each row's result is the same to the bit whatever rows come with it (see :mod:`tilewright.op.dense`).
 
@@ -52,7 +52,8 @@ def one_hot(tensor: Operand, num_classes: int = -1) -> Any:
 
     Raises:
         DtypeError: the labels are no integers.
-        ArgumentError: a label is negative or not below ``num_classes``, or there is none to take the length from.
+        ArgumentError: a label is negative or not below ``num_classes``, or there is none to take the length
+            from.
 
     >>> import numpy as np
     >>> one_hot(np.array([2, 0]))

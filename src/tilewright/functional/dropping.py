@@ -1,11 +1,11 @@
 """Dropout: PyTorch's names, order and defaults.
 
-What is kept is divided by 1 − p, so that expected values stay the same and nothing changes in evaluation. Masks
-come from the library's generator: :func:`tilewright.manual_seed` makes them repeat. ``inplace`` is taken for
-PyTorch's sake: the input is never written to, so use what is returned.
+What is kept is divided by 1 − p, so that expected values stay the same and nothing changes in evaluation.
+Masks come from the library's generator: :func:`tilewright.manual_seed` makes them repeat. ``inplace`` is taken
+for PyTorch's sake: the input is never written to, so use what is returned.
 
-Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural networks from
-overfitting", 2014; whole channels: Tompson et al., "Efficient object localization using convolutional
+Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural networks
+from overfitting", 2014; whole channels: Tompson et al., "Efficient object localization using convolutional
 networks", 2015.
 """
 
@@ -53,7 +53,10 @@ def dropout2d(input: Operand, p: float = 0.5, training: bool = True, inplace: bo
 
 
 def dropout3d(input: Operand, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Whole channels of (batch, channels, depth, height, width), or of one sample, become 0; see :func:`dropout`."""
+    """Whole channels of (batch, channels, depth, height, width) or of one sample become 0.
+
+    See :func:`dropout`.
+    """
     return _by_channel("dropout3d", 3, input, p, training)
 
 
@@ -69,7 +72,8 @@ def _by_channel(op: str, rank: int, input: Any, p: float, training: bool) -> Any
         )
     if input.ndim not in (rank + 1, rank + 2):
         raise ShapeError(
-            f"{op} needs input of rank {rank + 2} (batch, channels, {axes}) or {rank + 1} (channels, {axes}).",
+            f"{op} needs input of rank {rank + 2} (batch, channels, {axes}) "
+            f"or {rank + 1} (channels, {axes}).",
             describe(input=input),
         )
     return _dropout(op, input, p, training, lambda shape: (*shape[:-rank], *([1] * rank)))

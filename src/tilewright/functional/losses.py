@@ -1,9 +1,9 @@
 """Losses: PyTorch's names and defaults, for arrays and Tensors.
 
-``reduction`` is "mean" (the default), "sum" or "none" (one value per element or label). Arguments that PyTorch
-has after its deprecated ``size_average`` are taken by name only, so that nothing is taken for another thing.
-Weights are constants. Where PyTorch would broadcast an input of another shape than its target, with a warning,
-these functions refuse.
+``reduction`` is "mean" (the default), "sum" or "none" (one value per element or label). Arguments that
+PyTorch has after its deprecated ``size_average`` are taken by name only, so that nothing is taken for another
+thing. Weights are constants. Where PyTorch would broadcast an input of another shape than its target, with a
+warning, these functions refuse.
 """
 
 from __future__ import annotations
@@ -271,7 +271,8 @@ def kl_div(input: Operand, target: Operand, *, reduction: str = "mean", log_targ
 
     Args:
         input: log-probabilities, any shape.
-        target: probabilities of the same shape and dtype (0 · log 0 is 0); with ``log_target`` their logarithms.
+        target: probabilities of the same shape and dtype (0 · log 0 is 0); with ``log_target`` their
+            logarithms.
         reduction: "batchmean" (the sum over the size of axis 0, which is the definition), "mean" (over all
             elements), "sum" or "none".
         log_target: the target holds log-probabilities.

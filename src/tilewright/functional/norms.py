@@ -36,8 +36,10 @@ def batch_norm(
 
     Args:
         input: (batch, channels, *rest), floating.
-        running_mean, running_var: (channels,), both or neither; they must be given outside training.
-        weight, bias: (channels,), 1 and 0 by default.
+        running_mean: (channels,); given with ``running_var`` or not at all, and always outside training.
+        running_var: (channels,).
+        weight: (channels,), 1 by default.
+        bias: (channels,), 0 by default.
         training: by the batch's own statistics.
         momentum: the share of the batch in the running statistics.
         eps: at least 0, keeps the divisor from 0.

@@ -23,16 +23,16 @@ def pad(input: Operand, pad: Sequence[int], mode: str = "constant", value: float
         pad: (before, after) of the last axis, then of the axis before it, and so on: at most two integers per
             axis. Negative ones crop.
         mode: "constant"; "reflect" (mirrored at the first and the last element, which are not repeated);
-            "replicate" (the first and the last element repeated); or "circular" (from the other end). A pad wider
-            than the input folds or goes round as often as it must.
+            "replicate" (the first and the last element repeated); or "circular" (from the other end). A pad
+            wider than the input folds or goes round as often as it must.
         value: what "constant" fills in; 0 by default.
 
     Returns:
         The same kind and dtype, in the memory order of the input.
 
     Raises:
-        ArgumentError: ``pad`` isn't pairs of integers, ``mode`` is unknown, ``value`` doesn't fit the dtype or is
-            given to another mode.
+        ArgumentError: ``pad`` isn't pairs of integers, ``mode`` is unknown, ``value`` doesn't fit the dtype
+            or is given to another mode.
         ShapeError: more pairs than axes, more is cropped than there is, or there is nothing to repeat.
 
     >>> import numpy as np

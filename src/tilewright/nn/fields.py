@@ -6,6 +6,7 @@ it, or, once a dense layer has mixed a whole axis, as the number of input sample
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +72,13 @@ class FieldTracker:
             return None
         seen, sizes = known
         after = seen if result is args[0] else self._through(module, seen, sizes, args[0], result)
-        if after is not None:
-            self._learn(result, after, sizes if after.flat else tuple(result.shape[2:]))
+        if after is None:
+            return None
+        if not after.flat:
+            sizes = tuple(result.shape[2:])
+            # A value that is alone on its axis has no place there: what follows can see no more than it does.
+            after = self._mix(after, sizes, [axis for axis, size in enumerate(sizes) if size == 1])
+        self._learn(result, after, sizes)
         return after
 
     def _learn(self, tensor: Tensor, seen: Seen, sizes: tuple[int, ...]) -> None:
@@ -121,20 +127,18 @@ class FieldTracker:
                 )
             )
         if isinstance(module, (Linear, Softmax, LogSoftmax)):
-            dim = -1 if isinstance(module, Linear) else module.dim
-            return None if dim is None else self._mix(seen, sizes, dim % before._data.ndim)
+            dim = before._data.ndim - 1 if isinstance(module, Linear) else module.dim
+            if dim is None or (dim := dim % before._data.ndim) == 0:
+                return None
+            # Axis 1 holds the channels, and all there is once they are joined with the places.
+            return self._mix(seen, sizes, range(len(sizes)) if seen.flat else [dim - 2] if dim > 1 else [])
         if isinstance(module, (Flatten, Unflatten)):
             found = self._reshaped(seen, sizes, before, after)
             return found and found[0]
         return None
 
-    def _mix(self, seen: Seen, sizes: tuple[int, ...], dim: int) -> Seen | None:
-        """After a layer that mixes the axis ``dim`` of the Tensor."""
-        if dim == 0:
-            return None
-        if dim == 1 and not seen.flat:
-            return seen
-        mixed = range(len(seen.axes)) if seen.flat else (dim - 2,)
+    def _mix(self, seen: Seen, sizes: tuple[int, ...], mixed: Iterable[int]) -> Seen:
+        """After a layer that mixes the spatial axes ``mixed``: how many samples all their values see together."""
         axes = list(seen.axes)
         for axis in mixed:
             chain = axes[axis]

@@ -1,7 +1,7 @@
 """Activation functions on arrays, each with the gradient that its rule needs.
 
-A function ``f_gradient(g, x, …)`` gives ``g · f′(x)``. All of them take float32 or float64 arrays of any shape,
-return new arrays of the same dtype, and carry NaN and infinity to where the definition puts them.
+A function ``f_gradient(g, x, …)`` gives ``g · df/dx``. All of them take float32 or float64 arrays of any
+shape, return new arrays of the same dtype, and carry NaN and infinity to where the definition puts them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _checked(x: Array, op: str) -> type[Any]:
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
-    """x where x > 0, otherwise slope · x."""
+    """Gives x where x > 0, otherwise slope · x."""
     one = _checked(x, "leaky_relu")
     return np.where(x > 0, x, x * one(slope))
 
@@ -41,7 +41,7 @@ def leaky_relu_gradient(g: Array, x: Array, slope: float) -> Array:
 
 
 def elu(x: Array, alpha: float) -> Array:
-    """x where x > 0, otherwise alpha · (exp(x) − 1)."""
+    """Gives x where x > 0, otherwise alpha · (exp(x) − 1)."""
     one = _checked(x, "elu")
     return np.where(x > 0, x, np.expm1(np.minimum(x, one(0))) * one(alpha))
 
@@ -53,7 +53,7 @@ def elu_gradient(g: Array, x: Array, alpha: float) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(−x)); exp only ever sees −|x|, so nothing overflows and small results keep their digits."""
+    """1 / (1 + exp(−x)), with exp only ever of −|x|: nothing overflows and small results keep their digits."""
     one = _checked(x, "sigmoid")
     e = np.exp(-np.abs(x))
     return np.asarray(np.where(x < 0, e, one(1)) / (e + one(1)))
@@ -76,7 +76,7 @@ def softplus_gradient(g: Array, x: Array, beta: float, threshold: float) -> Arra
 
 
 def silu(x: Array) -> Array:
-    """x · sigmoid(x)."""
+    """Gives x · sigmoid(x)."""
     _checked(x, "silu")
     return np.asarray(x * sigmoid(x))
 
@@ -89,7 +89,7 @@ def silu_gradient(g: Array, x: Array) -> Array:
 
 
 def gelu(x: Array) -> Array:
-    """x · P(N ≤ x) for a standard normal N."""
+    """Gives x · P(N ≤ x) for a standard normal N."""
     _checked(x, "gelu")
     return np.asarray(x * normal_cdf(x))
 
@@ -119,7 +119,7 @@ def _gelu_inner(x: Array) -> Any:
 
 
 def hardtanh(x: Array, low: float, high: float, op: str = "hardtanh") -> Array:
-    """x brought into [low, high]."""
+    """Brings x into [low, high]."""
     one = _checked(x, op)
     if not low <= high:
         raise ArgumentError(f"{op} needs min_val ≤ max_val.", describe(min_val=low, max_val=high))
@@ -133,7 +133,7 @@ def hardtanh_gradient(g: Array, x: Array, low: float, high: float) -> Array:
 
 
 def threshold(x: Array, threshold: float, value: float) -> Array:
-    """x where x > threshold, otherwise ``value``; NaN stays."""
+    """Gives x where x > threshold, otherwise ``value``; NaN stays."""
     one = _checked(x, "threshold")
     return np.where(x <= one(threshold), one(value), x)
 

@@ -5,8 +5,8 @@ and different kernels round differently: the same sample would give one result a
 64. So every product here has one of few fixed sizes: rows in blocks of 8 (the last one filled up with zeros),
 outputs in blocks of 128, and inputs in blocks of 256 whose partial sums are added in order.
 
-- A block of 8 rows is one panel, or whole panels, of every kernel OpenBLAS has for x86; all rows of a panel go
-  through the same instructions. With 16 rows or more, results were seen to depend on the place of a row.
+- A block of 8 rows is one panel, or whole panels, of every kernel OpenBLAS has for x86; all rows of a panel
+  go through the same instructions. With 16 rows or more, results were seen to depend on the place of a row.
 - Up to 256 inputs are summed in one pass; longer sums would be cut at a place that depends on the threads.
 - 8·128·256 multiplications are the most that OpenBLAS does on one thread (its interface compares M·N·K with
   4·65,536), so how a product is split between threads never matters.
@@ -35,7 +35,7 @@ _ROWS_AT_A_TIME = 4096
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """x · weightᵀ + bias over the last axis of x.
+    """The dense layer: x · weightᵀ + bias over the last axis of x.
 
     Args:
         x: (*, in_features), any number of leading axes.
@@ -55,7 +55,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     y = np.empty((rows.shape[0], matrix.shape[0]), x.dtype)
     for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
         stop = min(start + _ROWS_AT_A_TIME, rows.shape[0])
-        y[start:stop] = _products(rows[start:stop], matrix)
+        y[start:stop] = row_products(rows[start:stop], matrix)
     if bias is not None:
         y += bias
     return y.reshape(*x.shape[:-1], *weight.shape[:-1])
@@ -65,8 +65,13 @@ def _count(x: Array) -> int:
     return int(np.prod(x.shape[:-1], dtype=np.int64))
 
 
-def _products(rows: Array, matrix: Array) -> Array:
-    """rows · matrixᵀ by products of fixed sizes."""
+def row_products(rows: Array, matrix: Array) -> Array:
+    """The product rows · matrixᵀ, each row the same bits whatever other rows come along.
+
+    Args:
+        rows: (count, inputs), any layout.
+        matrix: (outputs, inputs), the same dtype, any layout.
+    """
     count = rows.shape[0]
     whole = count // _ROWS * _ROWS
     y = np.empty((count, matrix.shape[0]), rows.dtype)
@@ -80,7 +85,7 @@ def _products(rows: Array, matrix: Array) -> Array:
 
 
 def _whole_blocks(rows: Array, matrix: Array) -> Array:
-    """rows · matrixᵀ for a multiple of ``_ROWS`` rows in C order."""
+    """The product rows · matrixᵀ for a multiple of ``_ROWS`` rows in C order."""
     inputs, outputs = rows.shape[1], matrix.shape[0]
     blocks = rows.reshape(rows.shape[0] // _ROWS, _ROWS, inputs)
     y = np.empty((*blocks.shape[:2], outputs), rows.dtype)
@@ -107,15 +112,16 @@ def linear_input_gradient(g: Array, weight: Array) -> Array:
     """The gradient of :func:`linear` in x: g · weight, shape (*, in_features)."""
     if weight.ndim == 1:
         return np.asarray(g[..., None] * weight)
-    return np.matmul(g.reshape(_count(g), weight.shape[0]), weight).reshape(*g.shape[:-1], weight.shape[1])
+    found = np.matmul(g.reshape(_count(g), weight.shape[0]), weight)
+    return np.asarray(found.reshape(*g.shape[:-1], weight.shape[1]))
 
 
 def linear_weight_gradient(g: Array, x: Array, rank: int = 2) -> Array:
     """The gradient of :func:`linear` in a weight of ``rank``: Σ g ⊗ x over all leading axes."""
     rows = x.reshape(_count(x), x.shape[-1])
     if rank == 1:
-        return np.matmul(g.reshape(1, rows.shape[0]), rows)[0]
-    return np.matmul(g.reshape(rows.shape[0], g.shape[-1]).T, rows)
+        return np.asarray(np.matmul(g.reshape(1, rows.shape[0]), rows)[0])
+    return np.asarray(np.matmul(g.reshape(rows.shape[0], g.shape[-1]).T, rows))
 
 
 def _check(x: Array, weight: Array, bias: Array | None) -> None:

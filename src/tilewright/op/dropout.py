@@ -34,7 +34,7 @@ def kept(shape: tuple[int, ...], p: float, generator: Generator | None = None) -
 
 
 def drop(x: Array, keep: Array, p: float, op: str = "dropout") -> Array:
-    """x / (1 − p) where ``keep`` holds and 0 · x elsewhere (NaN stays NaN, as in PyTorch).
+    """Gives x / (1 − p) where ``keep`` holds and 0 · x elsewhere (NaN stays NaN, as in PyTorch).
 
     Args:
         x: float32 or float64 array.

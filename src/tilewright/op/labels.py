@@ -167,8 +167,8 @@ def nll(x: Array, labels: Labels) -> Array:
         labels: from :func:`read_labels`.
 
     Returns:
-        (1 − smoothing) · −w_t · x_t + smoothing / classes · Σ_c −w_c · x_c with the weights w and the right class t;
-        0 where a label is ignored. The shape of the labels.
+        −(1 − smoothing) · w_t · x_t − smoothing / classes · Σ_c w_c · x_c, with the weights w and the right class
+        t, in the shape of the labels; 0 where a label is ignored.
     """
     one = check_array(x, "input", "nll_loss", FLOATS).dtype.type
     x = x if labels.batched else x[None]
@@ -230,4 +230,4 @@ def spread_labels(target: Array, weight: Array | None, smoothing: float) -> Arra
         target = target * one(1.0 - smoothing) + one(smoothing / max(target.shape[axis], 1))
     if weight is not None:
         target = target * weight.reshape(-1, *([1] * (target.ndim - 1 - axis)))
-    return target
+    return np.asarray(target)

@@ -80,7 +80,7 @@ def total(values: Array, divisor: float | None) -> Array:
     return np.asarray(found if divisor is None else found / values.dtype.type(divisor))
 
 
-# --- losses of the difference input − target ------------------------------------------------------------------
+# --- losses of the difference input − target ---------------------------------------------------------------
 
 
 def squared(d: Array) -> Any:
@@ -156,7 +156,7 @@ def huber_curve(d: Array, delta: float) -> Any:
     return np.where(np.absolute(d) <= one(delta), one(1), one(0))
 
 
-# --- losses of probabilities ----------------------------------------------------------------------------------
+# --- losses of probabilities -------------------------------------------------------------------------------
 
 
 def binary_cross_entropy(x: Array, target: Array, weight: Array | None = None) -> Array:
@@ -199,7 +199,8 @@ def binary_cross_entropy_with_logits(
     Args:
         x: logits, any real numbers.
         target: as many numbers, usually from 0 to 1.
-        weight, pos_weight: factors that broadcast to the shape of x.
+        weight: factors that broadcast to the shape of x.
+        pos_weight: factors that broadcast to the shape of x.
 
     Raises:
         ShapeError, DtypeError: the operands don't fit.
@@ -218,7 +219,7 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(x: Array, target: Array, log_target: bool = False) -> Array:
-    """target · (log target − x), 0 · log 0 counting as 0; x holds log-probabilities.
+    """Gives target · (log target − x), 0 · log 0 counting as 0; x holds log-probabilities.
 
     With ``log_target`` the target holds log-probabilities too: exp(target) · (target − x).
 

@@ -1,4 +1,4 @@
-"""Normalisation on arrays: statistics of channels, batch norm with its gradient, and vectors of unit length."""
+"""Normalisation on arrays: statistics of channels, batch norm and its gradient, vectors of unit length."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, mean: Array, 
 
     Args:
         x: (batch, channels, ...).
-        weight, bias: (channels,) or None.
+        weight: (channels,) or None.
+        bias: (channels,) or None.
         mean: (channels,).
         inverse: (channels,), one over the deviation.
     """
@@ -185,5 +186,5 @@ def length(x: Array, p: float, axis: int) -> Array:
 
 
 def normalize(x: Array, p: float, axis: int, eps: float) -> Array:
-    """x over its p-norm along ``axis``, or over ``eps`` where that is larger."""
+    """Gives x over its p-norm along ``axis``, or over ``eps`` where that is larger."""
     return np.asarray(x / np.maximum(length(x, p, axis), x.dtype.type(eps)))

@@ -1,4 +1,4 @@
-"""Padding and cropping along any axes, defined by index arithmetic, and the gradient through the same indices.
+"""Padding and cropping along any axes by index arithmetic, and the gradient through the same indices.
 
 Output o of an axis of n elements takes element i(o) of the input, with p = o − before:
 
@@ -32,22 +32,22 @@ MODES = ("constant", "reflect", "replicate", "circular")
 
 
 class Run(NamedTuple):
-    """``count`` outputs from ``at`` on that take inputs from ``source`` on, ``step`` (−1, 0 or 1) apart."""
+    """``length`` outputs from ``at`` on that take inputs from ``source`` on, ``step`` (−1, 0 or 1) apart."""
 
     at: int
-    count: int
+    length: int
     source: int
     step: int
 
     def outputs(self) -> slice:
         """Where the run lies in the output."""
-        return slice(self.at, self.at + self.count)
+        return slice(self.at, self.at + self.length)
 
     def inputs(self) -> slice:
         """Where the run lies in the input: one element if ``step`` is 0."""
         if self.step == 0:
             return slice(self.source, self.source + 1)
-        stop = self.source + self.count * self.step
+        stop = self.source + self.length * self.step
         return slice(self.source, stop if stop >= 0 else None, self.step)
 
 
@@ -144,7 +144,7 @@ def check_value(value: Any, x: Array, op: str) -> Any:
 
 
 def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: str = "pad") -> Array:
-    """x with its last axes padded or cropped, as a new array in the memory order of x.
+    """Gives x with its last axes padded or cropped, as a new array in the memory order of x.
 
     Args:
         x: array of numbers or bools, any rank.
@@ -163,7 +163,7 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
         y = np.empty_like(x, shape=shape)
         y[...] = check_value(value, x, op)
         here, there = _overlap(x.shape[lead:], pairs)
-        y[(..., *there)] = x[(..., *here)]
+        y[there] = x[here]
         return y
     y = x
     for axis, (before, after) in enumerate(pairs, start=lead):
@@ -178,12 +178,12 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
 
 
 def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "constant") -> Array:
-    """The gradient of :func:`pad` for an input of ``shape``: each input collects from the outputs it went to."""
+    """The gradient of :func:`pad` for an input of ``shape``: each collects from the outputs it went to."""
     lead = len(shape) - len(pairs)
     if mode == "constant":
         result = np.zeros_like(g, shape=shape)
         here, there = _overlap(shape[lead:], pairs)
-        result[(..., *here)] = g[(..., *there)]
+        result[here] = g[there]
         return result
     result = g
     for axis, (before, after) in reversed(list(enumerate(pairs, start=lead))):
@@ -200,9 +200,10 @@ def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "co
     return np.array(g) if result is g else result
 
 
-def _overlap(sizes: tuple[int, ...], pairs: Pairs) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where input and output overlap: slices of the one and of the other."""
-    here, there = [], []
+def _overlap(sizes: tuple[int, ...], pairs: Pairs) -> tuple[Any, Any]:
+    """Where input and output overlap: indices into the one and into the other."""
+    here: list[Any] = [...]
+    there: list[Any] = [...]
     for size, (before, after) in zip(sizes, pairs, strict=True):
         start = max(-before, 0)
         count = max(size - start - max(-after, 0), 0)

@@ -18,12 +18,12 @@ Array = npt.NDArray[Any]
 
 
 def _shifted(x: Array, axis: int) -> Array:
-    """x minus its largest element along the axis, as a new array in C order."""
+    """Gives x minus its largest element along the axis, as a new array in C order."""
     return np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), order="C")
 
 
 def softmax(x: Array, axis: int) -> Array:
-    """exp(x) / Σ exp(x), the sum along ``axis``.
+    """Gives exp(x) / Σ exp(x), the sum along ``axis``.
 
     Args:
         x: float32 or float64, rank ≥ 1.
@@ -47,7 +47,7 @@ def softmax_gradient(g: Array, y: Array, axis: int) -> Array:
 
 
 def log_softmax(x: Array, axis: int) -> Array:
-    """x − log Σ exp(x), the sum along ``axis``; arguments as for :func:`softmax`."""
+    """Gives x − log Σ exp(x), the sum along ``axis``; arguments as for :func:`softmax`."""
     check_array(x, "input", "log_softmax", FLOATS)
     if x.size == 0:
         return np.empty(x.shape, x.dtype)

@@ -1,0 +1,189 @@
+"""The ready models: their sizes, their configurations, and that they can learn."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tilewright as tw
+from tilewright import nn, optim
+from tilewright.errors import ArgumentError
+from tilewright.nn import models
+
+
+def count(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def test_digitnet_is_the_published_network() -> None:
+    model = models.digitnet()
+    assert repr(model) == (
+        "DigitNet(\n"
+        "  (conv): Conv2d(1, 32, kernel_size=(5, 5), stride=(1, 1), padding=same)\n"
+        "  (tanh): Tanh()\n"
+        "  (dropout): Dropout(p=0.2, inplace=False)\n"
+        "  (flatten): Flatten(start_dim=1, end_dim=-1)\n"
+        "  (dense): Linear(in_features=25088, out_features=10, bias=True)\n"
+        ")"
+    )
+    # 800 weights make 25,088 features; biases beside both layers.
+    assert count(model) == 800 + 32 + 25088 * 10 + 10
+    assert not model.conv.bias.detach().numpy().any() and not model.dense.bias.detach().numpy().any()
+    bound = np.sqrt(6 / (25 * (1 + 32)))
+    assert 0.9 * bound < np.abs(model.conv.weight.detach().numpy()).max() <= bound
+    assert models.digitnet(3, (8, 12), 4, keep=1)(tw.zeros(2, 3, 8, 12)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("size", [28, 32])
+def test_lenet5_has_its_61706_parameters(size: int) -> None:
+    model = models.lenet5(1, size, 10)
+    assert count(model) == 61_706
+    sizes = {layer.name: layer.output_shape for layer in nn.summary(model, (1, size, size)).layers}
+    assert sizes["c1"] == (1, 6, 28, 28) and sizes["s2"] == (1, 6, 14, 14)
+    assert sizes["c3"] == (1, 16, 10, 10) and sizes["s4"] == (1, 16, 5, 5)
+    assert sizes["c5"] == (1, 120, 1, 1) and sizes["f6"] == (1, 84) and sizes["output"] == (1, 10)
+
+
+@pytest.mark.parametrize("size", [8, 9, 10, 11, 12, 13, 16, 20, 27, 31, 33, 40, 64, (8, 28), (40, 10)])
+def test_lenet5_adapts_to_other_images(size: Any) -> None:
+    height, width = size if isinstance(size, tuple) else (size, size)
+    model = models.lenet5(3, size, 7)
+    assert model(tw.zeros(2, 3, height, width)).shape == (2, 7)
+    assert nn.summary(model, (3, height, width)).layers[8].output_shape == (1, 120)
+
+
+def test_lenet5_for_digits_of_8_by_8() -> None:
+    model = models.lenet5(image_size=8)
+    assert model.c3.kernel_size == (3, 3) and model.c5.kernel_size == (1, 1)
+
+
+@pytest.mark.parametrize("size", [8, 9, 10, 11, 13, 14, 28, 31, (8, 11), (28, 20)])
+@pytest.mark.parametrize("output", ["sigmoid", "logits"])
+def test_autoencoders_give_back_the_size(size: Any, output: str) -> None:
+    height, width = size if isinstance(size, tuple) else (size, size)
+    model = models.autoencoder(2, size, embedding=5, output=output)
+    x = tw.rand(3, 2, height, width)
+    code = model.encode(x)
+    assert code.shape == (3, 5)
+    y = model(x)
+    assert y.shape == (3, 2, height, width) and y.equal(model.decode(code))
+    assert model.compression_ratio == 2 * height * width / 5
+    if output == "sigmoid":
+        assert 0 < y.min().item() and y.max().item() < 1
+        logits = models.autoencoder(2, size, embedding=5, output="logits")
+        logits.load_state_dict(model.state_dict())
+        assert logits(x).sigmoid().equal(y)
+
+
+def test_the_embedding_is_much_smaller_than_the_image() -> None:
+    assert models.autoencoder().compression_ratio == 24.5
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("digitnet", {"in_channels": 2, "image_size": 8, "classes": 3, "keep": 0.5}),
+        ("lenet5", {"in_channels": 2, "image_size": (8, 28), "classes": 3}),
+        ("autoencoder", {"in_channels": 2, "image_size": (9, 9), "embedding": 4, "output": "logits"}),
+        ("digitnet", {}),
+        ("lenet5", {}),
+        ("autoencoder", {}),
+    ],
+)
+def test_a_configuration_builds_the_same_model(name: str, arguments: dict[str, Any]) -> None:
+    model = models.create(name, **arguments)
+    assert model.config["name"] == name
+    assert set(model.config) >= set(arguments)
+    # Through a file and back.
+    stored = json.loads(json.dumps(model.config))
+    as_toml = "\n".join(f"{key} = {json.dumps(value)}" for key, value in stored.items())
+    assert tomllib.loads(as_toml) == model.config
+    again = models.create(**stored)
+    assert repr(again) == repr(model) and again.config == model.config
+    again.load_state_dict(model.state_dict())
+    assert type(again) is type(model)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: models.create("alexnet"),
+            "The models are digitnet, lenet5, autoencoder. Received: name='alexnet'.",
+        ),
+        (lambda: models.create(["lenet5"]), "The models are digitnet, lenet5, autoencoder."),
+        (
+            lambda: models.create("lenet5", keep=0.5),
+            "lenet5 takes the arguments in_channels, image_size, classes. Received: keep=0.5.",
+        ),
+        (
+            lambda: models.lenet5(image_size=7),
+            "lenet5 needs an image of at least 8×8. Received: image_size=7.",
+        ),
+        (
+            lambda: models.lenet5(image_size="28"),
+            "lenet5 needs image_size to be an integer. Received: image_size='28'.",
+        ),
+        (lambda: models.lenet5(classes=0), "lenet5 needs classes to be at least 1. Received: classes=0."),
+        (
+            lambda: models.digitnet(image_size=(8, 8, 8)),
+            "digitnet needs image_size to be an integer or 2 of them",
+        ),
+        (
+            lambda: models.digitnet(keep=1.5),
+            "digitnet needs keep to be a finite number, at least 0 and at most 1. Received: keep=1.5.",
+        ),
+        (lambda: models.autoencoder(image_size=(8, 7)), "autoencoder needs an image of at least 8×8."),
+        (
+            lambda: models.autoencoder(image_size=8, embedding=64),
+            "autoencoder needs an embedding smaller than the image, which has 64 values. Received: embedding=64.",
+        ),
+        (
+            lambda: models.autoencoder(output="tanh"),
+            "autoencoder needs output to be one of 'sigmoid', 'logits'. Received: output='tanh'.",
+        ),
+    ],
+)
+def test_refusals(build: Any, message: str) -> None:
+    with pytest.raises(ArgumentError) as error:
+        build()
+    assert str(error.value).startswith(message)
+
+
+def test_every_model_has_defaults_for_every_data_set() -> None:
+    assert set(models.DEFAULTS) == set(models.NAMES) == set(models.MODELS)
+    for defaults in models.DEFAULTS.values():
+        assert set(defaults.epochs) == {"digits", "mnist", "fashion_mnist"}
+        assert defaults.optimizer in ("sgd", "adam") and defaults.lr > 0 and defaults.batch_size > 0
+        assert min(defaults.epochs.values()) > 0
+    digitnet = models.DEFAULTS["digitnet"]
+    assert (digitnet.optimizer, digitnet.lr, digitnet.momentum, digitnet.batch_size) == ("sgd", 0.01, 0.9, 60)
+    assert digitnet.epochs["mnist"] == 1
+
+
+@pytest.mark.parametrize("name", models.NAMES)
+def test_models_learn_two_patterns(name: str) -> None:
+    tw.manual_seed(0)
+    defaults = models.DEFAULTS[name]
+    model = models.create(name, image_size=8)
+    numbers = np.random.default_rng(0)
+    x = tw.tensor(numbers.random((8, 1, 8, 8), np.float32))
+    if defaults.target == "input":
+        target, loss_of = x, nn.MSELoss()
+    else:
+        target, loss_of = tw.tensor(np.arange(8)), nn.CrossEntropyLoss()
+    kind = {"sgd": optim.SGD, "adam": optim.Adam}[defaults.optimizer]
+    options = {"momentum": defaults.momentum} if defaults.optimizer == "sgd" else {}
+    optimizer = kind(model.parameters(), lr=defaults.lr, **options)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = loss_of(model(x), target)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
