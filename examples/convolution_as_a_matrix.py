@@ -1,6 +1,6 @@
 """A convolution is a matrix product: a banded matrix, the same kernel in every row.
 
-    python examples/convolution_as_a_matrix.py
+python examples/convolution_as_a_matrix.py
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def main() -> None:
     for stride in (1, 2):
         matrix = convolution_matrix(kernel, curve.size, stride=stride)
         y = tw.conv(curve[None, None], kernel[None, None], stride=stride)[0, 0]
-        print(f"a curve of 9, 3 taps, stride {stride}: matrix {matrix.shape[0]} × {matrix.shape[1]}, ", end="")
+        print(
+            f"a curve of 9, 3 taps, stride {stride}: matrix {matrix.shape[0]} × {matrix.shape[1]}, ", end=""
+        )
         print("the same numbers as the convolution:", np.array_equal(matrix @ curve, y))
         back = tw.conv_transpose(y[None, None], kernel[None, None], stride=stride)[0, 0]
         print("    its transpose is the transposed convolution:", np.array_equal(matrix.T @ y, back))

@@ -1,6 +1,6 @@
 """Edges of a curve: the kernel (½, −½) answers to change, and to nothing else.
 
-    python examples/edges_of_a_curve.py
+python examples/edges_of_a_curve.py
 """
 
 from __future__ import annotations

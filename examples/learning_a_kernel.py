@@ -1,6 +1,5 @@
 """Learning a kernel: gradient descent finds the kernel that made the edges of a picture.
-
-The program is shown a picture and the edges wanted, starts from random weights, and goes downhill.
+It is shown a picture and the edges wanted, starts from random weights, and goes downhill.
 
     python examples/learning_a_kernel.py
 """
@@ -14,7 +13,7 @@ import numpy as np
 
 import tilewright as tw
 from tilewright.lens import style
-from tilewright.lens.page import MARGIN, Page
+from tilewright.lens.page import Page
 
 IMAGE = np.ones((1, 1, 6, 8), dtype=np.float32)
 IMAGE[..., 2:6] = 0  # a dark band
@@ -28,7 +27,7 @@ def learn(layer: tw.nn.Conv2d, rate: float, steps: int) -> np.ndarray:
     path = []
     for _ in range(steps + 1):
         loss = ((layer(image) - wanted) ** 2).sum()
-        path.append([float(w) for p in layer.parameters() for w in p.detach().numpy().flat] + [loss.item()])
+        path.append([w.item() for p in layer.parameters() for w in p.flatten()] + [loss.item()])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -37,26 +36,27 @@ def learn(layer: tw.nn.Conv2d, rate: float, steps: int) -> np.ndarray:
 
 def draw(runs: dict[str, list[np.ndarray]], path: Path) -> Path:
     """Above, the ways through the plane of the two weights; below, the loss over the steps."""
-    ticks = np.linspace(-1.5, 1.5, 81, dtype=np.float32)
-    kernels = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 1, 1, 2)
+    left, right = (np.linspace(low, low + 2.4, 81, dtype=np.float32) for low in (-0.8, -1.6))
+    kernels = np.stack(np.meshgrid(left, right), axis=-1).reshape(-1, 1, 1, 2)
     # One convolution tries all 6,561 kernels: each is an output channel.
     height = ((tw.conv(IMAGE, kernels) - EDGES) ** 2).sum(axis=(0, 2, 3)).reshape(81, 81)
-    page = Page(9.6, 7.6, "A kernel learnt from what it should do", "contours: the loss (at a bias of zero)")
+    note = "★ is the kernel that made the edges; the contours are the loss at a bias of zero"
+    page = Page(9.6, 7.55, "A kernel learnt from what it should do", note)
+    looks = [{"color": c, "marker": "o", "markersize": 3, "linewidth": 1.5} for c in style.SERIES[:4]]
+    page.legend(0.95, 0.05, 9.0, [(f"start {number}", look) for number, look in enumerate(looks)])
     for column, (name, paths) in enumerate(runs.items()):
-        left = 0.95 + 4.6 * column
-        plane, falling = page.axes(left, 0.4, 3.7, 3.7), page.axes(left, 4.85, 3.7, 2.1)
-        page.write(left, 0.22, name, bold=True)
+        place = 0.95 + 4.6 * column
+        plane, falling = page.axes(place, 0.65, 3.7, 3.7), page.axes(place, 4.9, 3.7, 2.1)
+        page.write(place, 0.47, name, bold=True)
         style.dress(plane, "left weight", "right weight")
         style.dress(falling, "step", "loss (log scale)")
-        plane.contour(ticks, ticks, height, levels=2.0 ** np.arange(-2, 8), colors=style.FRAME, linewidths=0.8)
+        plane.contour(left, right, height, levels=2.0 ** np.arange(8), colors=style.FRAME, linewidths=0.8)
         falling.set_yscale("log")
-        looks = [{"color": c, "marker": "o", "markersize": 3, "linewidth": 1.5} for c in style.SERIES]
-        for run, look in zip(paths, looks, strict=False):
+        for run, look in zip(paths, looks, strict=True):
             plane.plot(run[:, 0], run[:, 1], **look)
             falling.plot(run[:, -1], **look)
         plane.plot([1], [-1], "*", color=style.INK, markersize=13, zorder=5)
-        entries = [(f"start {number}", look) for number, look in enumerate(looks[: len(paths)])]
-        page.legend(left, 4.62, 9.6 - MARGIN, entries)
+        style.number_axis(falling.xaxis, whole=True)
     return page.save(path)
 
 

@@ -1,6 +1,6 @@
 """Smoothing a noisy curve: every output is the mean of an input and its neighbours.
 
-    python examples/smoothing_a_curve.py
+python examples/smoothing_a_curve.py
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def main() -> None:
     print("a rising curve  ", *curve)
     print("smoothed        ", *smooth(curve, thirds, "valid").round(2))
 
-    # The same with a curve of 300 samples and much noise.
-    time = np.linspace(0, 4 * np.pi, 300)
+    # The same with a curve of 200 samples and much noise.
+    time = np.linspace(0, 4 * np.pi, 200)
     clean = np.sin(time) + 0.4 * np.sin(3 * time)
-    noisy = clean + np.random.default_rng(0).normal(0, 0.35, time.size)
-    taps = 15
+    noisy = clean + np.random.default_rng(0).normal(0, 0.3, time.size)
+    taps = 11
     calm = smooth(noisy, np.full(taps, 1 / taps), "valid")
     inner = slice(taps // 2, -(taps // 2))
 

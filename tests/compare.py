@@ -14,7 +14,7 @@ def assert_same(actual: Any, expected: Any, *, rtol: float, atol: float, reason:
         actual: what was computed, a NumPy array or a Tensor; nothing else passes.
         expected: an array, a Tensor, a PyTorch tensor, or a list of numbers (which is compared as an array of
             the dtype that NumPy gives it).
-        rtol: largest relative error (of the expected value); 0 and 0 means the same bits but for signed zeros.
+        rtol: largest relative error (of the expected value); 0 and 0 mean equal numbers.
         atol: largest absolute error.
         reason: why the tolerances are what they are.
     """
@@ -50,5 +50,7 @@ def _array(value: Any, name: str, lists: bool = False) -> np.ndarray:
     kind = f"{type(value).__module__}.{type(value).__name__}"
     if hasattr(value, "detach") and hasattr(value, "numpy"):
         return value.detach().numpy(force=True)
-    assert lists and isinstance(value, (int, float, list, tuple)), f"{name} is a {kind}, no array and no Tensor"
+    assert lists and isinstance(value, (int, float, list, tuple)), (
+        f"{name} is a {kind}, no array and no Tensor"
+    )
     return np.asarray(value)

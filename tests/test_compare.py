@@ -23,7 +23,11 @@ def test_within_the_tolerance_passes() -> None:
 @pytest.mark.parametrize(
     ("actual", "expected", "message"),
     [
-        (np.array([1.0, 2.0]), np.array([1.0, 3.0]), r"1 of 2 values differ; the worst at \(1,\): .*2.0.* instead of"),
+        (
+            np.array([1.0, 2.0]),
+            np.array([1.0, 3.0]),
+            r"1 of 2 values differ; the worst at \(1,\): .*2.0.* instead of",
+        ),
         (np.array([[1, 2], [3, 4]]), np.array([[1, 2], [3, 5]]), r"the worst at \(1, 1\)"),
         (np.array([1.0], np.float32), np.array([1.0]), "dtype float32 instead of float64"),
         (np.array([1]), np.array([True]), "dtype int64 instead of bool"),
@@ -65,4 +69,6 @@ def test_a_negative_tolerance_fails() -> None:
 
 def test_a_value_just_outside_the_tolerance_fails() -> None:
     with pytest.raises(AssertionError, match="1 of 1 values differ"):
-        assert_same(np.array([1.0 + 2e-6]), np.array([1.0]), rtol=1e-6, atol=0, reason="a test of the tolerance")
+        assert_same(
+            np.array([1.0 + 2e-6]), np.array([1.0]), rtol=1e-6, atol=0, reason="a test of the tolerance"
+        )

@@ -88,7 +88,7 @@ def options() -> Iterator[None]:
 
 @pytest.mark.usefixtures("options")
 def test_options() -> None:
-    array = SOURCE.standard_normal((6, 7))
+    array = SOURCE.standard_normal((6, 7)).astype(np.float32)
     for choice in (
         {"precision": 2},
         {"threshold": 10, "edgeitems": 1},

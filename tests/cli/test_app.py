@@ -51,7 +51,7 @@ def test_the_version(tilewright: Command) -> None:
         (["train", "cats"], "'cats' is not one of"),
         (["train", "digits", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
         (["train", "digits", "--lr", "-1"], "Invalid value for '--lr'"),
-        (["train", "digits", "--lr", "nan"], "Invalid value for '--lr'"),
+        (["train", "digits", "--lr", "nan"], "error: SGD needs lr to be a finite number"),
         (["train", "digits", "--seed", "-1"], "Invalid value for '--seed'"),
         (["train", "digits", "--momentum", "1"], "Invalid value for '--momentum'"),
         (["train", "digits", "--resume", "--overwrite"], "--overwrite starts anew and --resume goes on"),

@@ -98,9 +98,12 @@ def test_an_autoencoder_is_shown_beside_its_baselines(tilewright: Command, tmp_p
     )
 
 
-def test_a_run_folder_is_kept_replaced_or_taken_up(tilewright: Command, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    common = ("train", "digits", "--out", run, "--quiet", "--no-pictures")
+def test_a_run_folder_is_kept_replaced_or_taken_up(
+    tilewright: Command, tmp_path: Path, idx_folder: Path
+) -> None:
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    settings = ("train", "mnist", "--data", idx_folder, "--batch-size", 15, "--quiet", "--no-pictures")
+    common = (*settings, "--out", run)
     assert tilewright(*common, "--epochs", 1).code == 0
     first = weights(run)
     ended = tilewright(*common, "--epochs", 1)
@@ -115,8 +118,7 @@ def test_a_run_folder_is_kept_replaced_or_taken_up(tilewright: Command, tmp_path
     assert weights(run) == first
     # Longer than at first, with everything else as it was.
     assert tilewright(*common, "--resume", "--epochs", 2).code == 0
-    whole = tmp_path / "whole"
-    assert tilewright("train", "digits", "--out", whole, "--quiet", "--no-pictures", "--epochs", 2).code == 0
+    assert tilewright(*settings, "--out", whole, "--epochs", 2).code == 0
     assert weights(run) == weights(whole)
 
 
@@ -240,29 +242,38 @@ def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+# Long enough to be caught in the middle, and no longer.
+CAUGHT = ("train", "digits", "--epochs", 3, "--batch-size", 20, "--validate-every", 7, "--no-pictures")
+
+
+@pytest.fixture(scope="module")
+def whole_run(tilewright: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    assert tilewright(*CAUGHT, "--out", run, "--quiet").code == 0
+    return run
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_stopped_from_outside_can_be_taken_up(tilewright: Command, tmp_path: Path, number: int) -> None:
-    options = ("--epochs", 4, "--no-pictures", "--validate-every", 7)
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    process = start("train", "digits", "--out", run, *options, "--batch-size", 10)
+def test_a_run_stopped_from_outside_can_be_taken_up(
+    tilewright: Command, tmp_path: Path, whole_run: Path, number: int
+) -> None:
+    run = tmp_path / "run"
+    process = start(*CAUGHT, "--out", run)
     wait_for(run / "metrics.csv", 8, process)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert out == ""
-        last = err.splitlines()[-1]
-        stopped = r"Stopped by Ctrl-C after step \d+ of 576, and saved\. "
-        assert re.fullmatch(stopped + "Go on with: .* train digits --out .* --resume", last)
+        stopped = r"Stopped by Ctrl-C after step \d+ of 216, and saved\. "
+        assert re.fullmatch(stopped + "Go on with: .* train digits --out .* --resume", err.splitlines()[-1])
         assert "Traceback" not in err
     else:
         assert process.returncode == -number
     assert tilewright("train", "digits", "--out", run, "--resume", "--quiet", "--no-pictures").code == 0
-    ended = tilewright("train", "digits", "--out", whole, *options, "--batch-size", 10, "--quiet")
-    assert ended.code == 0
-    assert weights(run) == weights(whole)
-    assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert weights(run) == weights(whole_run)
+    assert (run / "model.safetensors").read_bytes() == (whole_run / "model.safetensors").read_bytes()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")

@@ -34,7 +34,9 @@ class Kind:
         """Spatial values with a batch of one and one channel in front."""
         return self(np.asarray(values)[None, None])
 
-    def check(self, actual: Any, expected: npt.ArrayLike, *, within: float = 0.0, reason: str = EXACT) -> None:
+    def check(
+        self, actual: Any, expected: npt.ArrayLike, *, within: float = 0.0, reason: str = EXACT
+    ) -> None:
         """Fail unless ``actual`` is of this kind and holds the expected values."""
         assert isinstance(actual, tw.Tensor if self.is_tensor else np.ndarray), type(actual)
         assert_same(actual, np.array(expected, dtype=self.dtype), rtol=0, atol=within, reason=reason)

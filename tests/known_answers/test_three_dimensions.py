@@ -20,9 +20,7 @@ BALL = 1.0
 def film(background: float = 0.0) -> Array:
     """Five frames of a ball that moves 12 pixels to the right and 5 down a frame, (5, 320, 320)."""
     down, across = np.mgrid[0:SIZE, 0:SIZE]
-    frames = [
-        np.hypot(down - (120 + 5 * time), across - (100 + 12 * time)) <= RADIUS for time in range(5)
-    ]
+    frames = [np.hypot(down - (120 + 5 * time), across - (100 + 12 * time)) <= RADIUS for time in range(5)]
     return np.where(np.stack(frames), BALL, background)
 
 
@@ -72,7 +70,9 @@ def test_a_film_in_which_nothing_moves_gives_zero_everywhere(kind: Kind) -> None
     frames = np.repeat(film()[:1], 5, axis=0)
     y = tw.conv(kind.plane(frames), kind(motion_kernel()))
     within = 36 * float(np.finfo(kind.dtype).eps)
-    kind.check(y, np.zeros((1, 1, 4, 318, 318)), within=within, reason="eighteen roundings of numbers up to 1")
+    kind.check(
+        y, np.zeros((1, 1, 4, 318, 318)), within=within, reason="eighteen roundings of numbers up to 1"
+    )
     with_whole_numbers = tw.conv(kind.plane(frames), kind(np.sign(motion_kernel())))
     kind.check(with_whole_numbers, np.zeros((1, 1, 4, 318, 318)))
 

@@ -41,7 +41,9 @@ def test_a_further_kernel_of_four_sees_all_nine_pixels() -> None:
     assert tuple(y.shape) == (1, 1, 1, 1)
     y.sum().backward()
     # In how many ways each input reaches the one output: none is left out.
-    assert_same(gradient(x)[0, 0], np.array([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]), rtol=0, atol=0, reason=EXACT)
+    assert_same(
+        gradient(x)[0, 0], np.array([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]), rtol=0, atol=0, reason=EXACT
+    )
 
 
 def test_vertical_edges_of_a_band(kind: Kind) -> None:

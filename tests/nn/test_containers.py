@@ -108,7 +108,8 @@ def test_a_subclass_slices_to_a_plain_sequential() -> None:
         (
             lambda: nn.ModuleDict({"keys": nn.ReLU()}),
             ArgumentError,
-            "ModuleDict already has an attribute of the name that is given to a module. Received: name='keys'.",
+            "ModuleDict already has an attribute of the name that is given "
+            "to a module. Received: name='keys'.",
         ),
         (
             lambda: nn.ModuleList([nn.ReLU()]).insert(0, "relu"),

@@ -185,7 +185,7 @@ def test_dtype_of_parameters(build: Any) -> None:
     assert build(tw.float64).bias.dtype == np.float64
     assert build("float64").weight.dtype == np.float64
     with pytest.raises(
-        DtypeError, match="needs a floating dtype, such as float32. Received: dtype=dtype.'int64'.."
+        DtypeError, match=r"needs a floating dtype, such as float32. Received: dtype=dtype.'int64'.."
     ):
         build(tw.int64)
 
@@ -205,7 +205,8 @@ def test_dtype_of_parameters(build: Any) -> None:
         ),
         (
             lambda: nn.ConvTranspose2d(4, 3, 3, groups=2),
-            "ConvTranspose2d needs out_channels to be divisible by groups. Received: out_channels=3, groups=2.",
+            "ConvTranspose2d needs out_channels to be divisible by groups. "
+            "Received: out_channels=3, groups=2.",
         ),
         (
             lambda: nn.Conv2d(1, 1, (3, 3, 3)),
@@ -232,7 +233,8 @@ def test_dtype_of_parameters(build: Any) -> None:
         ),
         (
             lambda: nn.Conv(1, 1, 3),
-            "Conv needs kernel_size with one integer per spatial axis, or rank beside a single one. Received: "
+            "Conv needs kernel_size with one integer per spatial axis, or "
+            "rank beside a single one. Received: "
             "kernel_size=3. For two axes: Conv(…, kernel_size=(3, 3)) or Conv(…, kernel_size=3, rank=2).",
         ),
         (lambda: nn.Conv(1, 1, (3, 3), rank=3), "Conv needs kernel_size to be an integer or 3 of them"),

@@ -73,7 +73,7 @@ def test_autoencoders_give_back_the_size(size: Any, output: str) -> None:
     assert y.shape == (3, 2, height, width) and y.equal(model.decode(code))
     assert model.compression_ratio == 2 * height * width / 5
     if output == "sigmoid":
-        assert 0 < y.min().item() and y.max().item() < 1
+        assert y.min().item() > 0 and y.max().item() < 1
         logits = models.autoencoder(2, size, embedding=5, output="logits")
         logits.load_state_dict(model.state_dict())
         assert logits(x).sigmoid().equal(y)
@@ -140,7 +140,8 @@ def test_a_configuration_builds_the_same_model(name: str, arguments: dict[str, A
         (lambda: models.autoencoder(image_size=(8, 7)), "autoencoder needs an image of at least 8×8."),
         (
             lambda: models.autoencoder(image_size=8, embedding=64),
-            "autoencoder needs an embedding smaller than the image, which has 64 values. Received: embedding=64.",
+            "autoencoder needs an embedding smaller than the image, which has "
+            "64 values. Received: embedding=64.",
         ),
         (
             lambda: models.autoencoder(output="tanh"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compare import assert_same
 
 import tilewright as tw
 from tilewright import nn
@@ -106,7 +107,8 @@ def test_assigning_again_replaces_and_changes_kind() -> None:
         ),
         (
             lambda net: net.register_parameter("w", tw.ones(1)),
-            "Net needs parameter 'w' to be a Parameter or None. Received: w with shape (1,) and dtype float32. "
+            "Net needs parameter 'w' to be a Parameter or None. Received: w "
+            "with shape (1,) and dtype float32. "
             "Wrap it: nn.Parameter(value).",
         ),
         (
@@ -210,7 +212,7 @@ def test_state_dict_is_ordered_and_shares_memory() -> None:
     assert not state["scale"].requires_grad
     assert np.shares_memory(state["scale"].numpy(), net.scale.detach().numpy())
     assert net.state_dict(keep_vars=True)["scale"] is net.scale
-    assert list(net.state_dict(prefix="net."))[0] == "net.scale"
+    assert next(iter(net.state_dict(prefix="net."))) == "net.scale"
     assert state["body.0.num_batches_tracked"].dtype == np.int64
     assert state["body.0.num_batches_tracked"].shape == ()
 
@@ -249,8 +251,10 @@ def test_loading_lists_every_fault_at_once_and_changes_nothing() -> None:
     with pytest.raises(ArgumentError) as error:
         net.load_state_dict(state, strict=False)
     assert str(error.value) == (
-        "Net.load_state_dict needs fitting shapes; nothing has been loaded. Received: values of another shape: "
-        "'scale' with shape () where (1,) is needed, 'conv.weight' with shape (2, 1, 5, 5) where (2, 1, 3, 3) "
+        "Net.load_state_dict needs fitting shapes; nothing has been loaded. "
+        "Received: values of another shape: "
+        "'scale' with shape () where (1,) is needed, 'conv.weight' with "
+        "shape (2, 1, 5, 5) where (2, 1, 3, 3) "
         "is needed."
     )
     for name, value in net.state_dict().items():
@@ -286,7 +290,7 @@ def test_loading_refuses_what_is_no_number_of_its_kind(value: Any, message: str)
         net.load_state_dict(state)
     assert message in str(error.value)
     counter = {**net.state_dict(), "body.0.num_batches_tracked": np.array(1.5)}
-    with pytest.raises(DtypeError, match="'body.0.num_batches_tracked' as int64, without loss of kind"):
+    with pytest.raises(DtypeError, match=r"'body.0.num_batches_tracked' as int64, without loss of kind"):
         net.load_state_dict(counter)
     with pytest.raises(DtypeError, match=r"needs a mapping from names to arrays. Received: state_dict=\[\]"):
         net.load_state_dict([])  # type: ignore[arg-type]
@@ -425,7 +429,7 @@ def test_hooks_can_come_first_and_take_keyword_arguments() -> None:
         seen: list[Any] = []
         net.register_forward_hook(lambda m, a, k, y: seen.append(k), with_kwargs=True)
         moved = net(x, shift=1.0)
-    assert np.array_equal((moved - plain).detach().numpy(), np.full(plain.shape, 2.0, np.float32))
+    assert_same(moved, plain + 2.0, rtol=0, atol=0, reason="the same two additions")
     assert seen == [{"shift": 2.0}]
     assert np.array_equal(net(x, shift=0.0).detach().numpy(), plain.detach().numpy())
 

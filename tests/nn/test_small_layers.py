@@ -1,4 +1,4 @@
-"""Pools of any rank, padding, dropout, batch norm, losses: what PyTorch has no counterpart for, and refusals."""
+"""Pools of any rank, padding, dropout, batch norm, losses: what PyTorch hasn't got, and refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tilewright.nn.arguments import as_number
 
 
 def test_functions_are_found_where_pytorch_code_looks_for_them() -> None:
-    import tilewright.nn.functional as F  # noqa: N812
+    import tilewright.nn.functional as F
 
     assert nn.functional is F
     for name in tw.functional.__all__:
@@ -90,7 +90,8 @@ def test_max_pool_gives_indices() -> None:
         ),
         (
             lambda: nn.Unflatten(1, (-1, -1)),
-            "Unflatten can work out one size only, so at most one may be -1. Received: unflattened_size=(-1, -1).",
+            "Unflatten can work out one size only, so at most one may be -1. Received: "
+            "unflattened_size=(-1, -1).",
         ),
         (lambda: nn.Unflatten(1, (2.0,)), "Unflatten needs every size of unflattened_size to be an integer"),
         (lambda: nn.Flatten("all"), "Flatten needs start_dim to be an integer. Received: start_dim='all'."),
@@ -165,8 +166,8 @@ def test_dropout_drops_in_training_only_and_by_channels() -> None:
         (
             nn.BatchNorm1d(3),
             (2, 3, 4, 4),
-            "BatchNorm1d needs input of shape (batch, channels) or (batch, channels, length) with 3 channels. "
-            "Received: input with shape (2, 3, 4, 4) and dtype float32.",
+            "BatchNorm1d needs input of shape (batch, channels) or (batch, channels, length) with 3 "
+            "channels. Received: input with shape (2, 3, 4, 4) and dtype float32.",
         ),
         (
             nn.BatchNorm2d(3),

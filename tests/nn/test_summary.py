@@ -41,14 +41,14 @@ def test_the_table_is_aligned() -> None:
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 26 * 26, 10))
     assert str(nn.summary(model, (1, 28, 28))).split("\n") == [
         "Sequential on input 1×1×28×28",
-        "-----------------------------------------------------------------",
+        "-" * 66,
         "Layer  Type     Output shape  Parameters    FLOPs  Receptive field",
-        "-----------------------------------------------------------------",
+        "-" * 66,
         "0      Conv2d   1×8×26×26             80   97,344              3×3",
         "1      ReLU     1×8×26×26              0        0              3×3",
         "2      Flatten  1×5408                 0        0              3×3",
         "3      Linear   1×10              54,090  108,160            28×28",
-        "-----------------------------------------------------------------",
+        "-" * 66,
         "Parameters: 54,170 (54,170 trainable)",
         "FLOPs: 205,504 for a batch of 1",
     ]

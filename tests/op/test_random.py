@@ -20,7 +20,9 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     first = tw.randn(10), tw.rand(3), tw.randint(0, 9, (4,)), tw.randperm(6)
     assert tw.initial_seed() == 5
     tw.manual_seed(5)
-    for one, two in zip(first, (tw.randn(10), tw.rand(3), tw.randint(0, 9, (4,)), tw.randperm(6)), strict=True):
+    for one, two in zip(
+        first, (tw.randn(10), tw.rand(3), tw.randint(0, 9, (4,)), tw.randperm(6)), strict=True
+    ):
         assert_same(one, two, **EXACT)
     tw.manual_seed(6)
     assert not tw.equal(tw.randn(10), first[0])
@@ -40,7 +42,8 @@ def test_a_state_goes_through_json_bit_for_bit(dtype: Any) -> None:
     state = json.loads(json.dumps(generator.get_state()))
     expected = [generator.normal((7,), dtype), generator.uniform((5,), dtype), generator.permutation(9)]
     other = Generator(1).set_state(state)
-    for one, two in zip(expected, [other.normal((7,), dtype), other.uniform((5,), dtype), other.permutation(9)]):
+    again = [other.normal((7,), dtype), other.uniform((5,), dtype), other.permutation(9)]
+    for one, two in zip(expected, again, strict=True):
         assert_same(one, two, **EXACT)
     assert other.initial_seed() == 2**63 + 5
 
@@ -107,7 +110,11 @@ def test_ranges_and_moments(dtype: Any) -> None:
     v = generator.uniform((20000,), dtype, -3, -2)
     assert v.min() >= -3 and v.max() < -2
     n = generator.normal((20000,), dtype, 1.0, 2.0)
-    assert n.dtype == dtype and abs(n.mean(dtype=np.float64) - 1) < 0.05 and abs(n.std(dtype=np.float64) - 2) < 0.05
+    assert (
+        n.dtype == dtype
+        and abs(n.mean(dtype=np.float64) - 1) < 0.05
+        and abs(n.std(dtype=np.float64) - 2) < 0.05
+    )
 
 
 def test_integers() -> None:

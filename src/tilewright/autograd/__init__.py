@@ -2,7 +2,13 @@
 
 from tilewright.autograd.engine import backward, grad
 from tilewright.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
-from tilewright.autograd.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tilewright.autograd.mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from tilewright.autograd.tensor import Size, Tensor
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",

@@ -1,4 +1,4 @@
-"""Operations on two operands: + - * / // % **, maximum, minimum, where, and what brings operands together."""
+"""Operations on two operands: + - * / // % **, maximum, minimum, where."""
 
 from __future__ import annotations
 
@@ -8,142 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.checks import broadcast, shapes_differ
-from tilewright.autograd.dtypes import (
-    get_default_dtype,
-    native,
-    number_as,
-    of_number,
-    promote_operands,
-    promote_with_python,
-)
-from tilewright.autograd.tape import Array, Context, Taped, X, apply, is_tensor, made, rule, run
+from tilewright.autograd.checks import broadcast
+from tilewright.autograd.dtypes import get_default_dtype, of_number, result_type
+from tilewright.autograd.operands import cast as cast
+from tilewright.autograd.operands import combine, pair, python_number, raw, unbroadcast
+from tilewright.autograd.tape import Context, Taped, X, apply, is_tensor, made, rule
 from tilewright.errors import ArgumentError, DtypeError, describe
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
 Pair = tuple["Tensor | None", "Tensor | None"]
-
-
-# --- casts and broadcasts: what every gradient below leans on --------------------------------------------
-
-
-def _cast_forward(context: Context, x: Array, *, dtype: Any) -> Array:
-    return x.astype(dtype)
-
-
-def _cast_backward(context: Context, gradient: Tensor) -> Tensor:
-    # The engine brings a gradient to the dtype of what it belongs to.
-    return gradient
-
-
-rule("cast", _cast_forward, _cast_backward, keeps=(), keeps_output=False)
-
-
-def cast(input: X, dtype: Any) -> X:
-    """The values in another dtype; the same object if it has that dtype already."""
-    return input if input.dtype == dtype else run("cast", input, dtype=dtype)
-
-
-def _sum_to_forward(context: Context, x: Array, *, shape: tuple[int, ...]) -> Array:
-    lead = x.ndim - len(shape)
-    stretched = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
-    return np.add.reduce(x, axis=stretched, keepdims=True).reshape(shape)
-
-
-def _sum_to_backward(context: Context, gradient: Tensor) -> Tensor:
-    return run("broadcast_to", gradient, shape=context.shapes[0])
-
-
-def _broadcast_to_forward(context: Context, x: Array, *, shape: tuple[int, ...]) -> Array:
-    return np.broadcast_to(x, shape)
-
-
-def _broadcast_to_backward(context: Context, gradient: Tensor) -> Tensor:
-    return run("sum_to", gradient, shape=context.shapes[0])
-
-
-rule("sum_to", _sum_to_forward, _sum_to_backward, keeps=(), keeps_output=False)
-rule("broadcast_to", _broadcast_to_forward, _broadcast_to_backward, keeps=(), keeps_output=False, view=True)
-
-
-def unbroadcast(gradient: X, shape: tuple[int, ...] | None) -> X:
-    """The gradient of what was broadcast from ``shape``: summed over every axis that was stretched."""
-    return gradient if shape is None or gradient.shape == shape else run("sum_to", gradient, shape=shape)
-
-
-# --- operands --------------------------------------------------------------------------------------------
-
-
-def pair(name: str, first: Any, second: Any) -> tuple[Any, Any]:
-    """Two operands in the dtype that their operation has.
-
-    Tensors and arrays stay what they are, but an array beside a Tensor becomes one; a Python number becomes
-    a NumPy number.
-
-    Raises:
-        DtypeError: an operand is neither a Tensor, an array nor a number.
-    """
-    x = first._data if isinstance(first, Taped) else first
-    y = second._data if isinstance(second, Taped) else second
-    if type(x) is np.ndarray and type(y) is np.ndarray:
-        if first is x:
-            if second is not y:
-                first = made(native(x))
-        elif second is y:
-            second = made(native(y))
-        if x.dtype != y.dtype:
-            dtype = promote_operands(x.dtype, x.ndim == 0, y.dtype, y.ndim == 0)
-            return cast(first, dtype), cast(second, dtype)
-        return first, second
-    if type(x) is np.ndarray:
-        number = python_number(name, second)
-        dtype = promote_with_python(x.dtype, number)
-        return (first if x.dtype == dtype else cast(first, dtype)), number_as(dtype, number)
-    if type(y) is np.ndarray:
-        number = python_number(name, first)
-        dtype = promote_with_python(y.dtype, number)
-        return number_as(dtype, number), (second if y.dtype == dtype else cast(second, dtype))
-    raise DtypeError(f"{name} needs a Tensor or a NumPy array.", describe(first=first, second=second))
-
-
-def python_number(name: str, value: Any) -> bool | int | float:
-    """``value`` as a Python number.
-
-    Raises:
-        DtypeError: it is something else.
-    """
-    if isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
-        number: bool | int | float = value.item()
-        return number
-    raise DtypeError(f"{name} needs Tensors, NumPy arrays or numbers.", describe(operand=value))
-
-
-def combine(name: str, first: Any, second: Any, **attributes: Any) -> Any:
-    """Run an elementwise operation on two operands, of one dtype and with shapes that broadcast."""
-    first, second = pair(name, first, second)
-    try:
-        return apply(name, first, second, **attributes)
-    except ValueError as error:
-        if "broadcast" in str(error):
-            raise shapes_differ(name, np.shape(_raw(first)), np.shape(_raw(second))) from None
-        raise
-
-
-def _raw(value: Any) -> Any:
-    return value._data if isinstance(value, Taped) else value
-
-
-def floating(name: str, input: X) -> X:
-    """Integers and bools as the default float dtype; floats as they are; Python numbers as arrays."""
-    found: Any = input
-    if not isinstance(input, (Taped, np.ndarray)):
-        found = np.asarray(python_number(name, input), get_default_dtype())
-    result: X = found if found.dtype.kind == "f" else cast(found, get_default_dtype())
-    return result
 
 
 def _crossed(needs: tuple[bool, ...]) -> tuple[int, ...]:
@@ -236,13 +111,13 @@ def _power_backward(context: Context, gradient: Tensor) -> Pair:
         result = context.output()
         # x^y·log x tends to 0 as x does, when y ≥ 0.
         base = base if isinstance(base, Taped) else made(np.asarray(base))
-        flat = logical_flat(base, exponent)
+        flat = _flat(base, exponent)
         slope = where(flat, 0.0, result * log(where(flat, 1.0, base)))
         for_exponent = unbroadcast(gradient * slope, context.shapes[1])
     return for_base, for_exponent
 
 
-def logical_flat(base: Any, exponent: Any) -> Any:
+def _flat(base: Any, exponent: Any) -> Any:
     """Where x^y has slope 0 in y: x = 0 and y ≥ 0."""
     return (base == 0) & (exponent >= 0)
 
@@ -313,12 +188,16 @@ def sub(input: X, other: Any, *, alpha: int | float = 1) -> X:
     """``input − alpha · other``; errors as for :func:`add`."""
     if alpha != 1:
         other = _scaled(other, alpha)
-    if getattr(input, "dtype", None) == np.bool_ and (
-        isinstance(other, bool) or getattr(other, "dtype", None) == np.bool_
-    ):
-        raise DtypeError("sub needs numbers: bools have no difference.", describe(input=input), "Use a ^ b.")
+    _not_two_bools("sub", input, other)
     result: X = combine("sub", input, other)
     return result
+
+
+def _not_two_bools(name: str, *operands: Any) -> None:
+    if all(isinstance(x, bool) or getattr(x, "dtype", None) == np.bool_ for x in operands):
+        raise DtypeError(
+            f"{name} needs numbers, not two bools.", describe(operand=operands[0]), "Use x.long() first."
+        )
 
 
 def _scaled(value: Any, factor: float) -> Any:
@@ -354,7 +233,7 @@ def div(input: X, other: Any, *, rounding_mode: str | None = None) -> X:
         from tilewright.autograd.elementwise import trunc
 
         result = trunc(result)
-        return cast(result, _wider(input, other)) if whole else result
+        return cast(result, result_type(input, other)) if whole else result
     return result
 
 
@@ -362,12 +241,6 @@ def _as_default(value: Any) -> Any:
     """A Tensor, an array or a NumPy number in the default float dtype."""
     dtype = get_default_dtype()
     return dtype.type(value) if isinstance(value, np.generic) else cast(value, dtype)
-
-
-def _wider(first: Any, second: Any) -> Any:
-    from tilewright.autograd.dtypes import result_type
-
-    return result_type(first, second)
 
 
 def rdiv(input: X, other: Any) -> X:
@@ -382,6 +255,7 @@ def floor_divide(input: X, other: Any) -> X:
     Raises:
         ArgumentError: integers are divided by 0.
     """
+    _not_two_bools("floor_divide", input, other)
     _no_integer_zero("floor_divide", input, other)
     result: X = combine("floor_divide", input, other)
     return result
@@ -399,6 +273,7 @@ def remainder(input: X, other: Any) -> X:
     Raises:
         ArgumentError: integers are divided by 0.
     """
+    _not_two_bools("remainder", input, other)
     _no_integer_zero("remainder", input, other)
     result: X = combine("remainder", input, other)
     return result
@@ -411,7 +286,7 @@ def rremainder(input: X, other: Any) -> X:
 
 
 def _no_integer_zero(name: str, input: Any, other: Any) -> None:
-    first, second = _raw(input), _raw(other)
+    first, second = raw(input), raw(other)
     kinds = [np.asarray(x).dtype.kind for x in (first, second)]
     if "f" not in kinds and not np.all(second):
         raise ArgumentError(
@@ -425,8 +300,9 @@ def pow(input: X, exponent: Any) -> X:
     Raises:
         ArgumentError: an integer is raised to a negative power.
     """
+    _not_two_bools("pow", input, exponent)
     first, second = pair("pow", input, exponent)
-    if first.dtype.kind in "iu" and np.any(_raw(second) < 0):
+    if first.dtype.kind in "iu" and np.any(raw(second) < 0):
         raise ArgumentError(
             "pow needs an exponent of 0 or more for integers.", "a negative exponent", "Use x.float() first."
         )
@@ -467,17 +343,17 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         DtypeError: ``condition`` is not bool.
         ShapeError: the shapes don't broadcast.
     """
-    test = _raw(condition)
+    test = raw(condition)
     if not isinstance(test, np.ndarray) or test.dtype != np.bool_:
         raise DtypeError("where needs a condition of bools.", describe(condition=condition))
     if input is None and other is None:
         found = np.nonzero(test)
         return tuple(made(x) for x in found) if isinstance(condition, Taped) else found
-    if isinstance(_raw(input), np.ndarray) or isinstance(_raw(other), np.ndarray):
+    if isinstance(raw(input), np.ndarray) or isinstance(raw(other), np.ndarray):
         input, other = pair("where", input, other)
     else:
         one, two = python_number("where", input), python_number("where", other)
         dtype = max(of_number(one), of_number(two), key=lambda found: "biuf".index(found.kind))
         input, other = np.asarray(one, dtype), np.asarray(two, dtype)
-    broadcast("where", test.shape, np.shape(_raw(input)), np.shape(_raw(other)))
+    broadcast("where", test.shape, np.shape(raw(input)), np.shape(raw(other)))
     return apply("where", condition, input, other)

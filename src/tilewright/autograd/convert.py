@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tilewright.autograd.arithmetic import cast
 from tilewright.autograd.create import check_device, empty, full, ones, tensor, zeros
 from tilewright.autograd.dtypes import as_dtype, device, float16, float32, float64, int16, int32, int64, uint8
 from tilewright.autograd.dtypes import bool_ as bool_dtype
+from tilewright.autograd.operands import cast
 from tilewright.autograd.shape import clone
 from tilewright.autograd.tape import is_tensor
 from tilewright.errors import ArgumentError, describe

@@ -63,6 +63,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         raise ShapeError("A tensor needs nested lists of equal lengths.", describe(data=data)) from None
     except TypeError:
         raise DtypeError("A tensor needs numbers.", describe(data=data)) from None
+    found = native(found)
     if found.dtype.kind not in "biuf":
         raise DtypeError("A tensor needs bools, integers or floats.", f"data of dtype {found.dtype}")
     if wanted is None:
@@ -72,7 +73,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         )
         wanted = get_default_dtype() if untyped and found.dtype.kind == "f" else checked(found.dtype)
     with np.errstate(all="ignore"):
-        return native(found).astype(wanted, copy=False)
+        return found.astype(wanted, copy=False)
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

@@ -97,7 +97,7 @@ def as_dtype(dtype: Any) -> Dtype:
     try:
         found: Dtype = np.dtype(dtype) if dtype is not None else _Default.dtype
     except TypeError:
-        raise DtypeError("A dtype such as tilewright.float32 is needed.", describe(dtype=dtype)) from None
+        raise DtypeError("A dtype such as tilewright.float32 is needed.", f"dtype={dtype!r}") from None
     return checked(found)
 
 

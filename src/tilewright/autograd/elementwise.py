@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.arithmetic import floating, pair, unbroadcast, where
+from tilewright.autograd.arithmetic import where
 from tilewright.autograd.checks import broadcast
-from tilewright.autograd.tape import Array, Context, Taped, X, apply, rule, run
+from tilewright.autograd.operands import cast, floating, pair, raw, unbroadcast
+from tilewright.autograd.tape import Array, Context, X, apply, rule, run
 from tilewright.errors import ArgumentError, DtypeError, describe
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def reciprocal(input: X) -> X:
 
 def square(input: X) -> X:
     """``input · input``."""
-    return run("square", input)
+    return run("square", input if input.dtype != np.bool_ else cast(input, np.dtype(np.int64)))
 
 
 def sin(input: X) -> X:
@@ -303,13 +304,9 @@ def clamp(input: X, min: Any = None, max: Any = None) -> X:
             x, _ = pair("clamp", x, bound)
     low = None if min is None else pair("clamp", x, min)[1]
     high = None if max is None else pair("clamp", x, max)[1]
-    broadcast("clamp", *(np.shape(_plain(b)) for b in (x, low, high) if b is not None))
+    broadcast("clamp", *(np.shape(raw(b)) for b in (x, low, high) if b is not None))
     result: X = apply("clamp", x, low, high)
     return result
 
 
 clip = clamp
-
-
-def _plain(value: Any) -> Any:
-    return value._data if isinstance(value, Taped) else value

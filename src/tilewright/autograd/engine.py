@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.tape import Node, Recording, is_grad_enabled, is_tensor, made, order
+from tilewright.autograd.context import Node
+from tilewright.autograd.mode import Recording
+from tilewright.autograd.tape import order
+from tilewright.autograd.taped import is_tensor, made
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError, describe
 
 if TYPE_CHECKING:
@@ -213,9 +216,7 @@ def _first_gradient(output: Tensor, gradient: Tensor | None) -> Tensor:
                 "Reduce it first, as in y.sum().backward(), or pass gradient= of the same shape.",
             )
         return made(np.ones(output._data.shape, output._data.dtype))
-    if not is_tensor(gradient):
-        if not isinstance(gradient, np.ndarray):
-            raise DtypeError("backward needs its gradient as a Tensor.", describe(gradient=gradient))
+    if isinstance(gradient, np.ndarray):
         gradient = made(gradient)
     if gradient._data.shape != output._data.shape:
         raise ShapeError(
@@ -225,13 +226,12 @@ def _first_gradient(output: Tensor, gradient: Tensor | None) -> Tensor:
     return gradient if gradient.dtype == output.dtype else gradient.to(output.dtype)
 
 
-def _listed(value: Any, what: str) -> list[Any]:
-    found = [value] if is_tensor(value) else list(value)
+def _listed(name: str, what: str, value: Any, or_none: bool = False) -> list[Any]:
+    """One Tensor or several, as a list."""
+    found = list(value) if isinstance(value, (tuple, list)) else [value]
     for x in found:
-        if not is_tensor(x) and not (x is None and what == "grad_outputs"):
-            raise DtypeError(
-                f"grad needs its {what} as a Tensor or a sequence of Tensors.", describe(found=x)
-            )
+        if not is_tensor(x) and not (or_none and (x is None or isinstance(x, np.ndarray))):
+            raise DtypeError(f"{name} needs its {what} as a Tensor or a list of Tensors.", describe(found=x))
     return found
 
 
@@ -248,8 +248,10 @@ def backward(
             what backward needs was freed or overwritten.
         ShapeError: a gradient has another shape than its tensor.
     """
-    outputs = _listed(tensors, "outputs")
-    starts = [None] * len(outputs) if grad_tensors is None else _listed(grad_tensors, "grad_outputs")
+    outputs = _listed("backward", "tensors", tensors)
+    starts: list[Any] = [None] * len(outputs)
+    if grad_tensors is not None:
+        starts = _listed("backward", "gradient", grad_tensors, or_none=True)
     if len(starts) != len(outputs):
         raise ArgumentError(
             "backward needs one gradient for each tensor.",
@@ -287,8 +289,10 @@ def grad(
         >>> tw.autograd.grad(x * x, x)
         (tensor(6.),)
     """
-    results, sources = _listed(outputs, "outputs"), _listed(inputs, "inputs")
-    starts = [None] * len(results) if grad_outputs is None else _listed(grad_outputs, "grad_outputs")
+    results, sources = _listed("grad", "outputs", outputs), _listed("grad", "inputs", inputs)
+    starts: list[Any] = [None] * len(results)
+    if grad_outputs is not None:
+        starts = _listed("grad", "grad_outputs", grad_outputs, or_none=True)
     if len(starts) != len(results):
         raise ArgumentError(
             "grad needs one grad_output for each output.",
@@ -308,6 +312,3 @@ def grad(
                 "Pass allow_unused=True to get None for such an input.",
             )
     return tuple(found)
-
-
-__all__ = ["backward", "grad", "is_grad_enabled", "run_backward"]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.autograd import arithmetic, elementwise, indexing
-from tilewright.autograd.arithmetic import cast, python_number, unbroadcast
 from tilewright.autograd.dtypes import can_hold, number_as
+from tilewright.autograd.operands import cast, python_number, unbroadcast
+from tilewright.autograd.subscript import Index
 from tilewright.autograd.tape import Array, Context, Taped, is_grad_enabled, is_tensor, made, record, rule
 from tilewright.errors import DtypeError, ShapeError, StateError, describe
 from tilewright.op.random import Generator, chosen
@@ -197,7 +198,7 @@ def overwrite(name: str, target: Tensor, value: Any) -> Tensor:
     return target
 
 
-def overwrite_taken(target: Tensor, arrays: indexing.Index, value: Any) -> None:
+def overwrite_taken(target: Tensor, arrays: Index, value: Any) -> None:
     """``target[arrays] = value`` for masks and index arrays."""
     check_writable("indexing", target)
     value = _operand("indexing", target, value)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.arithmetic import cast
 from tilewright.autograd.checks import axis, whole
 from tilewright.autograd.dtypes import promote_types
+from tilewright.autograd.operands import cast
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 

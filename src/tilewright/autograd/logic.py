@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.autograd.arithmetic import combine
+from tilewright.autograd.operands import combine, raw
 from tilewright.autograd.tape import Taped, X, made, rule, run
 from tilewright.errors import DtypeError, describe
 
@@ -146,13 +146,9 @@ def isfinite(input: X) -> X:
     return run("isfinite", input)
 
 
-def _raw(value: Any) -> Any:
-    return value._data if isinstance(value, Taped) else value
-
-
 def isclose(input: X, other: X, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> X:
     """Where ``|input − other| ≤ atol + rtol · |other|``."""
-    found = np.isclose(_raw(input), _raw(other), rtol, atol, equal_nan)
+    found = np.isclose(raw(input), raw(other), rtol, atol, equal_nan)
     return _like(input, np.asarray(found))
 
 
@@ -163,9 +159,9 @@ def _like(input: X, found: Any) -> X:
 
 def allclose(input: X, other: X, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether all elements are close (see :func:`isclose`)."""
-    return bool(np.allclose(_raw(input), _raw(other), rtol, atol, equal_nan))
+    return bool(np.allclose(raw(input), raw(other), rtol, atol, equal_nan))
 
 
 def equal(input: X, other: X) -> bool:
     """Whether shapes and all elements are equal."""
-    return bool(np.array_equal(_raw(input), _raw(other)))
+    return bool(np.array_equal(raw(input), raw(other)))

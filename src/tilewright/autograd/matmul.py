@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.arithmetic import cast, pair, unbroadcast
+from tilewright.autograd.operands import cast, pair, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, Taped, X, rule, run
 from tilewright.errors import DtypeError, ShapeError, describe
 
@@ -26,7 +26,9 @@ def _matmul_forward(context: Context, x: Array, y: Array, *, by_rows: bool) -> A
         wide = _matmul_forward(context, x.astype(np.float32), y.astype(np.float32), by_rows=by_rows)
         return wide.astype(np.float16)
     if by_rows and y.ndim == 2 and x.dtype.kind == "f":
-        return _rows_times_matrix(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[1])
+        return _rows_times_matrix(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), y).reshape(
+            *x.shape[:-1], y.shape[1]
+        )
     return np.asarray(np.matmul(x, y))
 
 
@@ -146,7 +148,7 @@ def _checked(name: str, input: Any, other: Any) -> Any:
 
 def mm(input: X, mat2: Any) -> X:
     """The product of two matrices; no broadcasting."""
-    if np.ndim(_raw(input)) != 2 or np.ndim(_raw(mat2)) != 2:
+    if np.ndim(raw(input)) != 2 or np.ndim(raw(mat2)) != 2:
         raise ShapeError("mm needs two matrices of rank 2.", describe(input=input, mat2=mat2))
     result: X = _checked("mm", input, mat2)
     return result
@@ -154,7 +156,7 @@ def mm(input: X, mat2: Any) -> X:
 
 def bmm(input: X, mat2: Any) -> X:
     """The products of two batches of matrices, (b, m, k) and (b, k, n); no broadcasting."""
-    one, two = _raw(input), _raw(mat2)
+    one, two = raw(input), raw(mat2)
     if np.ndim(one) != 3 or np.ndim(two) != 3 or one.shape[0] != two.shape[0]:
         raise ShapeError(
             "bmm needs two batches of rank 3 with as many matrices.", describe(input=input, mat2=mat2)
@@ -165,11 +167,7 @@ def bmm(input: X, mat2: Any) -> X:
 
 def dot(input: X, other: Any) -> X:
     """The inner product of two vectors."""
-    if np.ndim(_raw(input)) != 1 or np.ndim(_raw(other)) != 1:
+    if np.ndim(raw(input)) != 1 or np.ndim(raw(other)) != 1:
         raise ShapeError("dot needs two vectors of rank 1.", describe(input=input, other=other))
     result: X = _checked("dot", input, other)
     return result
-
-
-def _raw(value: Any) -> Any:
-    return value._data if isinstance(value, Taped) else value

@@ -72,10 +72,6 @@ class _Form:
                 self.powers = _Options.sci_mode
             for value in finite:
                 self.width = max(self.width, len(self._number(float(value))))
-            rest = values[~np.isfinite(values)]
-            if rest.size:
-                # A sign of infinity counts; whole numbers beside it have a point of their own.
-                self.width = max(self.width, *(len(str(float(value))) for value in rest))
         else:
             for value in values:
                 self.width = max(self.width, len(str(value)))
@@ -145,5 +141,5 @@ def tensor_text(tensor: Tensor) -> str:
     for note in notes:
         last = len(text) - (text.rfind("\n") + 1)
         # A note that would overrun the line goes to the next one.
-        text += (", " if last + len(note) + 3 <= _Options.linewidth else ",\n" + " " * len(prefix)) + note
+        text += (", " if last + len(note) + 4 <= _Options.linewidth else ",\n" + " " * len(prefix)) + note
     return text + ")"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tilewright.autograd.arithmetic import cast, floating, maximum, minimum, where
+from tilewright.autograd.arithmetic import maximum, minimum, where
 from tilewright.autograd.checks import axes, axis
 from tilewright.autograd.dtypes import as_dtype
 from tilewright.autograd.elementwise import abs, exp
+from tilewright.autograd.operands import cast, floating
 from tilewright.autograd.tape import Array, Context, Taped, X, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tilewright.autograd.arithmetic import where
 from tilewright.autograd.elementwise import clamp, exp, log, log1p, sigmoid
 from tilewright.autograd.tape import Array, Context, apply, is_tensor, made, rule
@@ -85,7 +87,7 @@ def _difference_loss(
         if context.needs[0]:
             for_g = apply(gradient_name, gg, x, target, **context.attributes)
         if context.needs[1] or context.needs[2]:
-            bend = made(curve(x._data - target._data, **attributes))
+            bend = made(np.asarray(curve(x._data - target._data, **attributes)))
             for_x = _weighted(gg * g * bend, weight)
         return (
             for_g,
@@ -193,7 +195,7 @@ def _bce_with_logits_backward(context: Context, g: Tensor) -> Gradients:
         for_target = -g * x
         if pos_weight is not None:
             soft = apply("softplus", -x, beta=1.0, threshold=float("inf"))
-            for_target = for_target + g * made(pos_weight - 1.0) * soft
+            for_target = for_target + g * made(np.asarray(pos_weight - 1.0)) * soft
     return for_x, for_target
 
 

@@ -129,7 +129,7 @@ def view(input: X, *shape: Any) -> X:
     if len(shape) == 1 and (isinstance(shape[0], (np.dtype, str, type))):
         raise DtypeError(
             "view needs sizes: it does not reinterpret memory as another dtype.",
-            describe(shape=shape[0]),
+            f"shape={shape[0]!r}",
             "Use x.to(dtype) to convert the values.",
         )
     result = run("reshape", input, shape=_resolved("view", input, sizes("view", shape)))

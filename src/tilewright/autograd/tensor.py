@@ -6,7 +6,7 @@ Its methods are the functions of this room; what stands here is what makes it a 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,41 +20,21 @@ from tilewright.autograd import (
     joining,
     logic,
     sorting,
+    subscript,
 )
 from tilewright.autograd import matmul as products
 from tilewright.autograd import reduce as reductions
 from tilewright.autograd import shape as shapes
-from tilewright.autograd.dtypes import CPU, as_dtype, checked, device, float32, native
+from tilewright.autograd.context import Node
+from tilewright.autograd.dtypes import CPU, as_dtype, device, float32
 from tilewright.autograd.engine import backward
-from tilewright.autograd.printing import tensor_text
-from tilewright.autograd.tape import Array, Node, Taped, is_tensor, made, register_tensor_class
+from tilewright.autograd.protocols import Protocols
+from tilewright.autograd.size import Size as Size
+from tilewright.autograd.taped import Array, Taped, is_tensor, made, register_tensor_class
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError, describe
 
 if TYPE_CHECKING:
     from tilewright.autograd.dtypes import Dtype
-
-
-class Size(tuple[int, ...]):
-    """The shape of a tensor: a tuple of ints that can also count elements."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        """How many elements a tensor of this shape has."""
-        count = 1
-        for size in self:
-            count *= size
-        return count
-
-    def __repr__(self) -> str:
-        return f"Size([{', '.join(map(str, self))}])"
-
-    def __getitem__(self, index: Any) -> Any:
-        found = tuple.__getitem__(self, index)
-        return Size(found) if isinstance(index, slice) else found
-
-    def __add__(self, other: Any) -> Size:
-        return Size(tuple(self) + tuple(other))
 
 
 class HookHandle:
@@ -69,7 +49,7 @@ class HookHandle:
         self._hooks.pop(self._number, None)
 
 
-class Tensor(Taped):
+class Tensor(Protocols):
     """An array that records what is computed from it, so that gradients can run back.
 
     ``Tensor([1, 2])`` copies numbers or an array to the default float dtype, as PyTorch does;
@@ -87,9 +67,6 @@ class Tensor(Taped):
     """
 
     __slots__ = ()
-    # NumPy leaves operators between an array and a Tensor to the Tensor.
-    __array_ufunc__ = None
-    __array_priority__ = 1000
 
     def __init__(self, *data: Any, device: Any = None) -> None:
         from tilewright.autograd.create import as_array, check_device, filled
@@ -305,114 +282,6 @@ class Tensor(Taped):
         self._data = value._data
         self._version[0] += 1
 
-    # --- to Python and NumPy -----------------------------------------------------------------------------
-
-    def item(self) -> Any:
-        """The one element as a Python number.
-
-        Raises:
-            ShapeError: there is not exactly one.
-        """
-        if self._data.size != 1:
-            raise ShapeError("item needs a tensor with exactly one element.", describe(tensor=self))
-        return self._data.item()
-
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
-        return self._data.tolist()
-
-    def numpy(self, *, force: builtins.bool = False) -> Array:
-        """The array itself, sharing memory.
-
-        Raises:
-            StateError: the tensor requires gradients, which the array would lose (``force=True`` allows it).
-        """
-        if self.requires_grad and not force:
-            raise StateError(
-                "numpy needs a tensor that doesn't require gradients.",
-                describe(tensor=self),
-                "Use x.detach().numpy().",
-            )
-        return self._data
-
-    def __array__(self, dtype: Any = None, copy: builtins.bool | None = None) -> Array:
-        data = self.numpy()
-        if dtype is not None and np.dtype(dtype) != data.dtype:
-            if copy is False:
-                raise ArgumentError("Another dtype needs a copy.", describe(dtype=dtype, copy=copy))
-            return data.astype(dtype)
-        return data.copy() if copy else data
-
-    def __len__(self) -> builtins.int:
-        if not self._data.ndim:
-            raise DtypeError("len needs a tensor of rank 1 or more.", describe(tensor=self))
-        return len(self._data)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self._data.ndim:
-            raise DtypeError("Iteration needs a tensor of rank 1 or more.", describe(tensor=self))
-        return iter(joining.unbind(self))
-
-    def __bool__(self) -> builtins.bool:
-        if self._data.size != 1:
-            raise ShapeError(
-                "The truth of a tensor is that of its one element.",
-                describe(tensor=self),
-                "Use .any() or .all().",
-            )
-        return bool(self._data.item())
-
-    def __float__(self) -> builtins.float:
-        return float(self.item())
-
-    def __int__(self) -> builtins.int:
-        return int(self.item())
-
-    def __index__(self) -> builtins.int:
-        if self._data.dtype.kind == "f" or self._data.size != 1:
-            raise DtypeError("An index is a tensor with one integer.", describe(tensor=self))
-        return int(self._data.item())
-
-    def __contains__(self, element: Any) -> builtins.bool:
-        found = logic.eq(self, element)
-        return bool(found._data.any())
-
-    def __format__(self, spec: str) -> str:
-        if not self._data.ndim and spec:
-            return format(self._data.item(), spec)
-        return format(repr(self) if self._data.ndim or spec else str(self._data.item()), spec)
-
-    def __repr__(self) -> str:
-        self._refresh()
-        return tensor_text(self)
-
-    def __hash__(self) -> builtins.int:
-        return id(self)
-
-    def __reduce__(self) -> Any:
-        return _rebuilt, (self._data, self.requires_grad and self._node is None)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        import copy
-
-        if id(self) in memo:
-            found: Tensor = memo[id(self)]
-            return found
-        if not self.is_leaf:
-            raise StateError(
-                "deepcopy needs a leaf tensor: a copy has no history.",
-                describe(tensor=self),
-                "Use x.detach() first.",
-            )
-        twin = type(self).__new__(type(self))
-        twin._become(self._data.copy(), None, 0)
-        twin._requires = self._requires
-        memo[id(self)] = twin
-        twin.grad = copy.deepcopy(self.grad, memo)
-        if hasattr(self, "__dict__"):
-            twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return twin
-
     # --- conversion --------------------------------------------------------------------------------------
 
     to, type, type_as = convert.to, convert.type_, convert.type_as
@@ -446,7 +315,7 @@ class Tensor(Taped):
 
     # --- indexing ----------------------------------------------------------------------------------------
 
-    __getitem__, __setitem__ = indexing.getitem, indexing.setitem
+    __getitem__, __setitem__ = subscript.getitem, subscript.setitem
     select, narrow, diagonal = indexing.select, indexing.narrow, indexing.diagonal
     index_select, gather, scatter = indexing.index_select, indexing.gather, indexing.scatter
     scatter_add, masked_fill, masked_select = (
@@ -501,6 +370,9 @@ class Tensor(Taped):
 
     def __eq__(self, other: object) -> Any:
         return logic.eq(self, other) if _comparable(other) else NotImplemented
+
+    # A class that defines equality loses its hash: a tensor is hashed by identity.
+    __hash__ = Protocols.__hash__
 
     def __ne__(self, other: object) -> Any:
         return logic.ne(self, other) if _comparable(other) else NotImplemented
@@ -557,10 +429,3 @@ register_tensor_class(Tensor)
 
 def _comparable(value: object) -> bool:
     return isinstance(value, (Taped, np.ndarray, np.generic, bool, int, float))
-
-
-def _rebuilt(data: Array, requires_grad: bool) -> Tensor:
-    found = made(native(data))
-    checked(data.dtype)
-    found._requires = requires_grad
-    return found

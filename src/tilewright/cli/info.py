@@ -26,6 +26,7 @@ _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"
 
 @click.command(
     cls=ShowsExamples,
+    short_help="The processor, the kernel families, threads and versions.",
     examples=(
         ("tilewright info", ""),
         ("tilewright info --json", ""),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=ShowsExamples,
+    short_help="Name what is in pictures.",
     examples=(
         ("tilewright predict runs/digits-digitnet seven.png", ""),
         ("tilewright predict runs/digits-digitnet photos --top 1", "the images of a folder"),

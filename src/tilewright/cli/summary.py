@@ -29,6 +29,7 @@ class Shape(click.ParamType):  # type: ignore[type-arg]
 
 @click.command(
     cls=ShowsExamples,
+    short_help="A network's layers, their sizes and what they cost.",
     examples=(
         ("tilewright summary lenet5", ""),
         ("tilewright summary digitnet --input 3,32,32", "for colour images"),

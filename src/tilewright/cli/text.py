@@ -54,7 +54,7 @@ def _strict(value: Any) -> Any:
 def program() -> str:
     """How this program was called, so that a command printed for the user works when it is pasted."""
     called = Path(sys.argv[0])
-    if called.name == "__main__.py":
+    if called.name == "__main__.py" and called.parent.name == "tilewright":
         return f"{quoted(_near(Path(sys.executable)))} -m tilewright"
     found = shutil.which("tilewright")
     if called.stem != "tilewright" or (found is not None and Path(found).resolve() == called.resolve()):

@@ -40,6 +40,7 @@ class Wish:
 
 @click.command(
     cls=ShowsExamples,
+    short_help="Train a network on digits, mnist or fashion_mnist.",
     examples=(
         ("tilewright train digits", ""),
         ("tilewright train mnist --data ~/data/mnist --model lenet5", ""),

@@ -109,8 +109,8 @@ def leaky_relu(input: Operand, negative_slope: float = 0.01, inplace: bool = Fal
 def elu(input: Operand, alpha: float = 1.0, inplace: bool = False) -> Any:
     """The input where it is above 0, and alpha · (exp(input) − 1) elsewhere.
 
-    Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear units",
-    2016.
+    Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear
+    units", 2016.
     """
     return apply("elu", input, alpha=_number("elu", alpha=alpha))
 

@@ -1,8 +1,8 @@
 """Dropout: PyTorch's names, order and defaults.
 
 What is kept is divided by 1 − p, so that expected values stay the same and nothing changes in evaluation.
-Masks come from the library's generator: :func:`tilewright.manual_seed` makes them repeat. ``inplace`` is taken
-for PyTorch's sake: the input is never written to, so use what is returned.
+Masks come from the library's generator: :func:`tilewright.manual_seed` makes them repeat. ``inplace`` is
+taken for PyTorch's sake: the input is never written to, so use what is returned.
 
 Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural networks
 from overfitting", 2014; whole channels: Tompson et al., "Efficient object localization using convolutional

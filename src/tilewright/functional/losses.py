@@ -184,7 +184,8 @@ def huber_loss(
 ) -> Any:
     """With d = input − target: ½·d² where |d| ≤ delta, otherwise delta·(|d| − ½·delta).
 
-    Arguments and errors as for :func:`mse_loss`; ``delta`` is above 0.
+    Arguments and errors as for :func:`mse_loss`; ``delta`` is above 0. A weighted mean divides by the number
+    of elements here, as PyTorch's does.
 
     Huber, "Robust estimation of a location parameter", 1964.
     """
@@ -206,7 +207,9 @@ def _difference(name: str, input: Any, target: Any, reduction: str, weight: Any,
             )
         check_same_dtype(op, input=_array(input), weight=factors)
     values = apply(name, input, _numbers_like(input, target), weight=factors, **attributes)
-    divisor = _size(values) if factors is None else float(np.add.reduce(factors, axis=None))
+    # PyTorch's weighted mean divides by the sum of the weights, but for huber_loss by their number.
+    by_weight = factors is not None and name != "huber"
+    divisor = float(np.add.reduce(factors, axis=None)) if by_weight else _size(values)
     return _reduced(values, reduction, divisor)
 
 

@@ -1,5 +1,5 @@
 """Code that computes: one file per family, reached through :func:`run`. It trusts its input."""
 
-from tilewright.kernel.run import run
+from tilewright.kernel.dispatch import run
 
 __all__ = ["run"]

@@ -44,7 +44,8 @@ from tilewright.nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
-from tilewright.nn.module import MemberError, Module
+from tilewright.nn.members import MemberError
+from tilewright.nn.module import Module
 from tilewright.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from tilewright.nn.padding import (
     CircularPad1d,

@@ -16,22 +16,26 @@ class _Pointwise(Module):
     pointwise: ClassVar[bool] = True
 
 
-class _MayOverwrite(_Pointwise):
-    """A pointwise activation that can write its result over its input."""
+class _TakesInplace(_Pointwise):
+    """A pointwise activation with PyTorch's argument ``inplace``.
+
+    It is kept and printed, and makes no difference: an input is never written to. What counts is what the
+    layer gives.
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = bool(inplace)
 
     def extra_repr(self) -> str:
-        """Whether it works in place, if it does."""
+        """The argument ``inplace``, if it was set."""
         return "inplace=True" if self.inplace else ""
 
     def _with_inplace(self, text: str) -> str:
         return f"{text}, inplace=True" if self.inplace else text
 
 
-class ReLU(_MayOverwrite):
+class ReLU(_TakesInplace):
     """max(x, 0)."""
 
     def forward(self, input: Any) -> Any:
@@ -39,7 +43,7 @@ class ReLU(_MayOverwrite):
         return F.relu(input, inplace=self.inplace)
 
 
-class ReLU6(_MayOverwrite):
+class ReLU6(_TakesInplace):
     """min(max(x, 0), 6)."""
 
     def forward(self, input: Any) -> Any:
@@ -47,7 +51,7 @@ class ReLU6(_MayOverwrite):
         return F.relu6(input, inplace=self.inplace)
 
 
-class LeakyReLU(_MayOverwrite):
+class LeakyReLU(_TakesInplace):
     """x where x ≥ 0, else ``negative_slope``·x."""
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
@@ -63,7 +67,7 @@ class LeakyReLU(_MayOverwrite):
         return self._with_inplace(f"negative_slope={self.negative_slope}")
 
 
-class ELU(_MayOverwrite):
+class ELU(_TakesInplace):
     """x where x > 0, else ``alpha``·(exp(x) − 1)."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -79,7 +83,7 @@ class ELU(_MayOverwrite):
         return self._with_inplace(f"alpha={self.alpha}")
 
 
-class SiLU(_MayOverwrite):
+class SiLU(_TakesInplace):
     """x · sigmoid(x), also called swish."""
 
     def forward(self, input: Any) -> Any:
@@ -87,7 +91,7 @@ class SiLU(_MayOverwrite):
         return F.silu(input, inplace=self.inplace)
 
 
-class Hardtanh(_MayOverwrite):
+class Hardtanh(_TakesInplace):
     """x cut off below ``min_val`` and above ``max_val``.
 
     Raises:

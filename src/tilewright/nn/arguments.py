@@ -10,6 +10,8 @@ import numpy as np
 
 from tilewright.autograd.dtypes import as_dtype
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.geometry.axes import as_integer
+from tilewright.geometry.padding import resolve_padding
 
 # What PyTorch calls its devices; all but the first are refused by name rather than as unknown dtypes.
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "xla", "meta")
@@ -82,3 +84,31 @@ def one_of(value: Any, choices: tuple[str, ...], name: str, op: str) -> str:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ArgumentError(f"{op} needs {name} to be one of {listed}.", describe(**{name: value}))
     return value
+
+
+def rank_of(kernel_size: Any, rank: int | None, fixed: int | None, op: str) -> int:
+    """The number of spatial axes that a layer's class, ``rank`` and ``kernel_size`` agree on."""
+    if rank is not None:
+        rank = as_integer(rank, "rank", op, least=1)
+        if fixed is not None and rank != fixed:
+            raise ArgumentError(f"{op} has rank {fixed}.", describe(rank=rank), "Conv takes any rank.")
+    found = rank if fixed is None else fixed
+    if found is not None:
+        return found
+    if isinstance(kernel_size, (tuple, list)) and kernel_size:
+        return len(kernel_size)
+    raise ArgumentError(
+        f"{op} needs kernel_size with one integer per spatial axis, or rank beside a single one.",
+        describe(kernel_size=kernel_size),
+        f"For two axes: {op}(…, kernel_size=(3, 3)) or {op}(…, kernel_size=3, rank=2).",
+    )
+
+
+def least_padding(padding: Any, rank: int, op: str) -> Any:
+    """The padding in the least form that says it: a name, an integer per axis, or a pair per axis."""
+    # What a name amounts to depends on the input; here only the form is checked.
+    ones = (1,) * rank
+    pairs = resolve_padding(padding, op=op, spatial=ones, kernel=ones, stride=ones, dilation=ones)
+    if isinstance(padding, str):
+        return padding
+    return tuple(before for before, _ in pairs) if all(lo == hi for lo, hi in pairs) else pairs

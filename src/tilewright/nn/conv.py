@@ -11,7 +11,7 @@ from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.geometry.axes import as_integer, per_axis
 from tilewright.geometry.conv import ConvDims
 from tilewright.geometry.padding import Padding, Pairs, resolve_padding
-from tilewright.nn.arguments import one_of
+from tilewright.nn.arguments import least_padding, one_of, rank_of
 from tilewright.nn.init import Initialiser, reset
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter, new_parameter
@@ -51,18 +51,18 @@ class _ConvBase(Module):
         self.in_channels = as_integer(in_channels, "in_channels", op, least=1)
         self.out_channels = as_integer(out_channels, "out_channels", op, least=1)
         self.groups = as_integer(groups, "groups", op, least=1)
-        for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
-            if channels % self.groups:
+        for name in ("in_channels", "out_channels"):
+            if getattr(self, name) % self.groups:
                 raise ArgumentError(
                     f"{op} needs {name} to be divisible by groups.",
-                    describe(**{name: channels}, groups=self.groups),
+                    describe(**{name: getattr(self, name)}, groups=self.groups),
                 )
-        self.rank = _rank_of(kernel_size, rank, self.fixed_rank, op)
+        self.rank = rank_of(kernel_size, rank, self.fixed_rank, op)
         self.kernel_size = per_axis(kernel_size, self.rank, "kernel_size", op, least=1)
         self.stride = per_axis(stride, self.rank, "stride", op, least=1)
         self.dilation = per_axis(dilation, self.rank, "dilation", op, least=1)
         self.output_padding = per_axis(output_padding, self.rank, "output_padding", op, least=0)
-        self.padding = _read_padding(padding, self.rank, op)
+        self.padding = least_padding(padding, self.rank, op)
         self.padding_mode = one_of(padding_mode, PADDING_MODES, "padding_mode", op)
         self.init = init
         channels = (
@@ -371,34 +371,6 @@ _CONV_TRANSPOSE = {
     2: F.conv_transpose2d,
     3: F.conv_transpose3d,
 }
-
-
-def _rank_of(kernel_size: Any, rank: int | None, fixed: int | None, op: str) -> int:
-    """The number of spatial axes that a layer's class, ``rank`` and ``kernel_size`` agree on."""
-    if rank is not None:
-        rank = as_integer(rank, "rank", op, least=1)
-        if fixed is not None and rank != fixed:
-            raise ArgumentError(f"{op} has rank {fixed}.", describe(rank=rank), "Conv takes any rank.")
-    found = rank if fixed is None else fixed
-    if found is not None:
-        return found
-    if isinstance(kernel_size, (tuple, list)) and kernel_size:
-        return len(kernel_size)
-    raise ArgumentError(
-        f"{op} needs kernel_size with one integer per spatial axis, or rank beside a single one.",
-        describe(kernel_size=kernel_size),
-        f"For two axes: {op}(…, kernel_size=(3, 3)) or {op}(…, kernel_size=3, rank=2).",
-    )
-
-
-def _read_padding(padding: Any, rank: int, op: str) -> Any:
-    """The padding in the least form that says it: a name, an integer per axis, or a pair per axis."""
-    # What a name amounts to depends on the input; here only the form is checked.
-    ones = (1,) * rank
-    pairs = resolve_padding(padding, op=op, spatial=ones, kernel=ones, stride=ones, dilation=ones)
-    if isinstance(padding, str):
-        return padding
-    return tuple(before for before, _ in pairs) if all(lo == hi for lo, hi in pairs) else pairs
 
 
 def _extend(input: Any, pairs: Pairs, mode: str) -> Any:

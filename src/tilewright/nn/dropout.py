@@ -16,7 +16,7 @@ class Dropout(Module):
 
     Args:
         p: probability of a value to be dropped (PyTorch's meaning; a paper's "keep" is 1 − p).
-        inplace: write the result over the input.
+        inplace: PyTorch's argument, without effect: an input is never written to.
 
     Raises:
         ArgumentError: ``p`` is not between 0 and 1.
@@ -34,7 +34,7 @@ class Dropout(Module):
         return F.dropout(input, self.p, self.training, self.inplace)
 
     def extra_repr(self) -> str:
-        """Probability, and whether it works in place."""
+        """The arguments."""
         return f"p={self.p}, inplace={self.inplace}"
 
 

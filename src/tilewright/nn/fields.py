@@ -138,7 +138,7 @@ class FieldTracker:
         return None
 
     def _mix(self, seen: Seen, sizes: tuple[int, ...], mixed: Iterable[int]) -> Seen:
-        """After a layer that mixes the spatial axes ``mixed``: how many samples all their values see together."""
+        """After a layer that mixes the spatial axes ``mixed``, whose values then see what all of them saw."""
         axes = list(seen.axes)
         for axis in mixed:
             chain = axes[axis]

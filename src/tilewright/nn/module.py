@@ -10,18 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from tilewright.autograd.tensor import Tensor
-from tilewright.errors import ArgumentError, DtypeError, StateError, TilewrightError, describe
+from tilewright.errors import ArgumentError, StateError, describe
 from tilewright.nn.convert import convert_members, read_to_arguments
 from tilewright.nn.hooks import Hook, RemovableHandle, add_hook, call_with_hooks
+from tilewright.nn.members import MemberError, Members
 from tilewright.nn.parameter import Parameter
 from tilewright.nn.state import LoadResult, load_into
 
 
-class MemberError(TilewrightError, AttributeError):
-    """A module has no attribute of this name (also an AttributeError, so ``hasattr`` works)."""
-
-
-class Module:
+class Module(Members):
     """Base class of layers and models.
 
     A subclass calls ``super().__init__()`` first, assigns its layers and :class:`Parameter` values to
@@ -47,24 +44,13 @@ class Module:
     pointwise: ClassVar[bool] = False
 
     training: bool
-    _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Tensor | None]
-    _modules: dict[str, Module | None]
-    _non_persistent_buffers_set: set[str]
+    _modules: dict[str, Module | None]  # type: ignore[assignment]  # every registered child is a Module
     _forward_hooks: dict[int, Hook]
     _forward_pre_hooks: dict[int, Hook]
 
     def __init__(self) -> None:
-        # Straight into the instance, since __setattr__ itself looks into these.
-        self.__dict__.update(
-            training=True,
-            _parameters={},
-            _buffers={},
-            _modules={},
-            _non_persistent_buffers_set=set(),
-            _forward_hooks={},
-            _forward_pre_hooks={},
-        )
+        super().__init__()
+        self.__dict__.update(training=True, _forward_hooks={}, _forward_pre_hooks={})
 
     # Calling ------------------------------------------------------------------------------------------
 
@@ -99,132 +85,6 @@ class Module:
         With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. None leaves the output as it is.
         """
         return add_hook(self._forward_hooks, hook, prepend=prepend, with_kwargs=with_kwargs)
-
-    # Members ------------------------------------------------------------------------------------------
-
-    def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter under ``name``; None keeps the name for none (as a layer without bias does).
-
-        Raises:
-            StateError: before ``super().__init__()``.
-            ArgumentError: the name can't be used, or is in use for something else.
-            DtypeError: ``param`` is neither a Parameter nor None.
-        """
-        self._check_new_name(name, "parameter", self.__dict__.get("_parameters"))
-        if param is not None and not isinstance(param, Parameter):
-            raise DtypeError(
-                f"{self._get_name()} needs parameter {name!r} to be a Parameter or None.",
-                describe(**{name: param}),
-                "Wrap it: nn.Parameter(value).",
-            )
-        self._parameters[name] = param
-
-    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Add a Tensor that belongs to the module's state but is not trained, such as a running mean.
-
-        With ``persistent=False`` it stays out of :meth:`state_dict`.
-
-        Raises:
-            StateError, ArgumentError, DtypeError: as :meth:`register_parameter`.
-        """
-        self._check_new_name(name, "buffer", self.__dict__.get("_buffers"))
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise DtypeError(
-                f"{self._get_name()} needs buffer {name!r} to be a Tensor or None.",
-                describe(**{name: tensor}),
-            )
-        self._buffers[name] = tensor
-        if persistent:
-            self._non_persistent_buffers_set.discard(name)
-        else:
-            self._non_persistent_buffers_set.add(name)
-
-    def add_module(self, name: str, module: Module | None) -> None:
-        """Add a child module under ``name``.
-
-        Raises:
-            StateError, ArgumentError, DtypeError: as :meth:`register_parameter`.
-        """
-        self._check_new_name(name, "module", self.__dict__.get("_modules"))
-        if module is not None and not isinstance(module, Module):
-            raise DtypeError(
-                f"{self._get_name()} needs child {name!r} to be a Module or None.", describe(**{name: module})
-            )
-        self._modules[name] = module
-
-    register_module = add_module
-
-    def _check_new_name(self, name: str, kind: str, members: Mapping[str, Any] | None) -> None:
-        if members is None:
-            raise self._not_initialised(name)
-        if not isinstance(name, str):
-            raise DtypeError(
-                f"{self._get_name()} needs the name of a {kind} to be text.", describe(name=name)
-            )
-        if not name or "." in name:
-            raise ArgumentError(
-                f"{self._get_name()} needs the name of a {kind} to be non-empty and without '.'.",
-                describe(name=name),
-                "Dots separate a child's name from its member's in state dicts.",
-            )
-        if name not in members and hasattr(self, name):
-            raise ArgumentError(
-                f"{self._get_name()} already has an attribute of the name that is given to a {kind}.",
-                describe(name=name),
-            )
-
-    def _not_initialised(self, name: str) -> StateError:
-        return StateError(
-            f"{self._get_name()} needs to call super().__init__() before its attribute {name!r} is assigned."
-        )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        own = self.__dict__
-        kind = _kind_of(value)
-        if kind and "_parameters" not in own:
-            raise self._not_initialised(name)
-        if kind == "_parameters" or kind == "_modules":
-            for place in (own, self._parameters, self._buffers, self._modules):
-                if place is not own.get(kind):
-                    place.pop(name, None)
-            self._non_persistent_buffers_set.discard(name)
-            (self.register_parameter if kind == "_parameters" else self.add_module)(name, value)
-            return
-        for place, needed in (
-            ("_parameters", "a Parameter"),
-            ("_modules", "a Module"),
-            ("_buffers", "a Tensor"),
-        ):
-            if name in own.get(place, ()):
-                if value is not None and not (place == "_buffers" and isinstance(value, Tensor)):
-                    raise DtypeError(
-                        f"{self._get_name()} needs its attribute {name!r} to be {needed} or None.",
-                        describe(**{name: value}),
-                        "Wrap it: nn.Parameter(value)." if place == "_parameters" else "",
-                    )
-                own[place][name] = value
-                return
-        object.__setattr__(self, name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        own = self.__dict__
-        for place in ("_parameters", "_buffers", "_modules"):
-            members = own.get(place)
-            if members is not None and name in members:
-                return members[name]
-        advice = "" if "_parameters" in own else "Its super().__init__() has not been called."
-        raise MemberError(f"{self._get_name()} has no attribute {name!r}.", advice=advice)
-
-    def __delattr__(self, name: str) -> None:
-        for place in ("_parameters", "_buffers", "_modules"):
-            if name in self.__dict__.get(place, ()):
-                del self.__dict__[place][name]
-                self._non_persistent_buffers_set.discard(name)
-                return
-        object.__delattr__(self, name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
 
     # Walking ------------------------------------------------------------------------------------------
 
@@ -431,9 +291,6 @@ class Module:
 
     # Printing -----------------------------------------------------------------------------------------
 
-    def _get_name(self) -> str:
-        return type(self).__name__
-
     def extra_repr(self) -> str:
         """What stands in the brackets of ``repr`` before the children; subclasses override it."""
         return ""
@@ -450,13 +307,6 @@ class Module:
 def indent(text: str) -> str:
     """``text`` with every line but the first moved right by two, as nested modules are printed."""
     return text.replace("\n", "\n  ")
-
-
-def _kind_of(value: Any) -> str:
-    """The dict of a module that a value assigned to an attribute is registered in; empty for none."""
-    if isinstance(value, Parameter):
-        return "_parameters"
-    return "_modules" if isinstance(value, Module) else ""
 
 
 def _join(prefix: str, name: str) -> str:

@@ -49,6 +49,7 @@ class _ConstantPad(_Pad):
     """Padding with one value."""
 
     mode: ClassVar[str] = "constant"
+    value: float
 
     def __init__(self, padding: int | tuple[int, ...], value: float) -> None:
         super().__init__(padding)

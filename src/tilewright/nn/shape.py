@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from tilewright.autograd import shape as shapes
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry.axes import as_integer
 from tilewright.nn.module import Module
@@ -40,7 +41,7 @@ class Flatten(Module):
 
     def forward(self, input: Any) -> Any:
         """The input in its new shape."""
-        return input.flatten(self.start_dim, self.end_dim)
+        return shapes.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """The two axes."""
@@ -77,7 +78,7 @@ class Unflatten(Module):
 
     def forward(self, input: Any) -> Any:
         """The input in its new shape."""
-        return input.unflatten(self.dim, self.unflattened_size)
+        return shapes.unflatten(input, self.dim, self.unflattened_size)
 
     def extra_repr(self) -> str:
         """The axis and its new sizes."""

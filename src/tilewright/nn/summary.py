@@ -117,8 +117,8 @@ def summary(
     here, the field of that layer and of those behind it is None, printed "-". A class whose values
     depend on their own place only says so with the class attribute ``pointwise = True``.
 
-    Padding counts as part of the field, except where places are lost: once a dense layer has mixed an axis, or
-    a single place is left of it, the field is what is seen of the input itself.
+    Padding counts as part of the field, except where places are lost: once a dense layer has mixed an axis,
+    or a single place is left of it, the field is what is seen of the input itself.
 
     Args:
         model: any module that takes one array.

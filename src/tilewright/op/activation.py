@@ -53,8 +53,8 @@ def elu_gradient(g: Array, x: Array, alpha: float) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(−x)), with exp only ever of −|x|: nothing overflows and small results keep their digits."""
-    one = _checked(x, "sigmoid")
+    """1 / (1 + exp(−x)), with exp only ever of −|x|: nothing overflows, small results keep their digits."""
+    one = x.dtype.type
     e = np.exp(-np.abs(x))
     return np.asarray(np.where(x < 0, e, one(1)) / (e + one(1)))
 
@@ -71,7 +71,7 @@ def softplus(x: Array, beta: float, threshold: float) -> Array:
 
 def softplus_gradient(g: Array, x: Array, beta: float, threshold: float) -> Array:
     """The gradient of :func:`softplus`."""
-    scaled = x * g.dtype.type(beta)
+    scaled = np.asarray(x * g.dtype.type(beta))
     return np.where(scaled > g.dtype.type(threshold), g, g * sigmoid(scaled))
 
 

@@ -167,8 +167,8 @@ def nll(x: Array, labels: Labels) -> Array:
         labels: from :func:`read_labels`.
 
     Returns:
-        −(1 − smoothing) · w_t · x_t − smoothing / classes · Σ_c w_c · x_c, with the weights w and the right class
-        t, in the shape of the labels; 0 where a label is ignored.
+        −(1 − smoothing) · w_t · x_t − smoothing / classes · Σ_c w_c · x_c, with the weights w and the right
+        class t, in the shape of the labels; 0 where a label is ignored.
     """
     one = check_array(x, "input", "nll_loss", FLOATS).dtype.type
     x = x if labels.batched else x[None]
@@ -219,7 +219,7 @@ def soft_labels(x: Array, target: Array, weight: Array | None, smoothing: float)
     """
     axis = 1 if x.ndim > 1 else 0
     product = np.multiply(x, spread_labels(target, weight, smoothing), order="C")
-    return np.negative(np.add.reduce(product, axis=axis))
+    return np.asarray(np.negative(np.add.reduce(product, axis=axis)))
 
 
 def spread_labels(target: Array, weight: Array | None, smoothing: float) -> Array:

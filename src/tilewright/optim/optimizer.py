@@ -100,6 +100,12 @@ class Optimizer(ABC):
                     describe(parameter=param),
                     "Detach it: x.detach().requires_grad_()." if param.dtype.kind == "f" else "",
                 )
+            if not param._data.flags.writeable:
+                raise DtypeError(
+                    f"{op} optimises Tensors whose memory may be written to.",
+                    describe(parameter=param),
+                    "Copy it: x.clone().",
+                )
             if id(param) in seen:
                 raise ArgumentError(f"{op} needs each parameter once.", describe(parameter=param))
             seen.add(id(param))
@@ -208,8 +214,9 @@ class Optimizer(ABC):
         """What is remembered of ``param``, copied; arrays have its shape and get its dtype."""
         names = set(kept)
         if not set(self.remembers) <= names <= {*self.remembers, *self.may_remember}:
+            perhaps = f"perhaps {', '.join(self.may_remember)}"
             raise ArgumentError(
-                f"{op} needs {', '.join(self.remembers + self.may_remember)} for each parameter.",
+                f"{op} needs for each parameter {', '.join((*self.remembers, perhaps))}.",
                 f"{', '.join(sorted(map(str, names))) or 'nothing'} for parameter {number}",
                 "A state belongs to the kind of optimiser that made it.",
             )

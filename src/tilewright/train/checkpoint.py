@@ -157,7 +157,7 @@ def _tensors(content: bytes, name: str) -> dict[str, Array]:
             f"Checkpoint {name!r} isn't a whole safetensors file.", f"{len(content)} bytes: {error}"
         ) from error
     tensors: dict[str, Array] = {}
-    for key, entry in entries:
+    for key, entry in sorted(entries, key=lambda pair: pair[0]):
         code = _DTYPES.get(entry["dtype"])
         if code is None:
             raise FileFormatError(

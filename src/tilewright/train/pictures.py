@@ -27,6 +27,9 @@ from tilewright.train.run import SAMPLE_PREFIX, RunFolder
 
 Array = np.ndarray[Any, Any]
 
+# Pixels of a sample's longer side, at most: four times MNIST's, fourteen times that of the small digits.
+_SAMPLE_SIZE = 112
+
 
 class Album:
     """Draws one picture after another into a run folder; what can't be drawn is noted, and the rest goes on.
@@ -73,8 +76,10 @@ class Album:
             name, weights = kernels
             self.add("kernels.png", lambda path: draw_kernels(weights, path, f"Kernels of {name}"))
         maps = feature_maps(layer_outputs(model, image))
-        if maps:
-            self.add("features.png", lambda path: draw_features(picture, maps, path))
+        # A row of samples is drawn as a picture one pixel high.
+        seen = picture[:, None, :] if picture.ndim == 2 else picture
+        if maps and seen.ndim == 3:
+            self.add("features.png", lambda path: draw_features(seen, maps, path))
 
     def answers(self, result: Evaluation, pictures: Array, classes: tuple[str, ...]) -> None:
         """The confusion matrix, and the wrong answers that the network was surest of."""
@@ -99,9 +104,10 @@ class Album:
 
 
 def write_samples(run: RunFolder, data: ImageSet) -> list[Path]:
-    """One test image of each class as a PNG file of the size it has, for trying ``predict``.
+    """One test image of each class as a PNG file, for trying ``predict``.
 
-    The first image of each class is taken, whether the network is right about it or not.
+    The first image of each class is taken, whether the network is right about it or not. Small images are
+    enlarged by a whole factor, every pixel to a square, so that people can see them as well.
 
     Raises:
         MissingExtraError: Pillow isn't installed.
@@ -118,6 +124,8 @@ def write_samples(run: RunFolder, data: ImageSet) -> list[Path]:
         if places.size == 0:
             continue
         levels = to_levels(data.test.images[places[0]])
+        factor = max(1, _SAMPLE_SIZE // max(levels.shape[1:]))
+        levels = levels.repeat(factor, axis=1).repeat(factor, axis=2)
         # Pillow wants (height, width) for grey and (height, width, channels) for colour.
         pixels = levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, -1)
         content = io.BytesIO()

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.autograd.tape import no_grad
 from tilewright.autograd.create import as_tensor
+from tilewright.autograd.tape import no_grad
 from tilewright.data import prepare_like, read_image
 from tilewright.errors import ArgumentError, FileFormatError, describe
 from tilewright.nn import Module

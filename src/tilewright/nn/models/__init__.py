@@ -55,9 +55,11 @@ DEFAULTS: Mapping[str, TrainingDefaults] = MappingProxyType(
             batch_size=60,
             epochs=MappingProxyType({"digits": 30, "mnist": 1, "fashion_mnist": 5}),
         ),
+        # SGD rather than Adam: on MNIST it ends a few wrong digits in ten thousand better after five passes.
         "lenet5": TrainingDefaults(
-            optimizer="adam",
-            lr=2e-3,
+            optimizer="sgd",
+            lr=0.02,
+            momentum=0.9,
             batch_size=64,
             epochs=MappingProxyType({"digits": 40, "mnist": 5, "fashion_mnist": 10}),
         ),
