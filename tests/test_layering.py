@@ -37,6 +37,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 # Modules of the top folder that sit in a room of another name.
 SEATS = {
+    "cuda": "settings",  # what PyTorch code asks of a device: always no
     "utils": "train",  # aliases only, such as utils.data
     "__main__": "cli",
 }

@@ -1,16 +1,15 @@
-"""The few settings, read once from the environment. No logic here.
+"""The few settings, read from the environment. No logic here.
 
-=====================  ============================================================================
-``TILEWRIGHT_CACHE``   folder for downloaded data and other things that can be made again
-``TILEWRIGHT_DATA``    folder with data sets that the tests may use
-=====================  ============================================================================
+====================  ==========================================================================
+``TILEWRIGHT_CACHE``  folder for downloads and other things that can be made again; the platform's
+                      usual place for such things when not set
+====================  ==========================================================================
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -18,13 +17,12 @@ class Settings:
     """What the environment asked for.
 
     Attributes:
-        cache: folder for things that can be made again; None means the platform's usual place.
+        cache: folder for things that can be made again; empty means the platform's usual place.
     """
 
-    cache: str | None
+    cache: str
 
 
-@lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings, read from the environment on the first call."""
-    return Settings(cache=os.environ.get("TILEWRIGHT_CACHE") or None)
+    """The settings as the environment has them now."""
+    return Settings(cache=os.environ.get("TILEWRIGHT_CACHE", ""))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tilewright.errors import DownloadError, need_extra
+from tilewright.settings import settings
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def cache_folder() -> Path:
     Raises:
         MissingExtraError: the variable isn't set and pooch, which knows the platforms, isn't installed.
     """
-    named = os.environ.get("TILEWRIGHT_CACHE", "")
+    named = settings().cache
     if named:
         return Path(named).expanduser()
     try:
