@@ -48,7 +48,7 @@ def main() -> None:
 
     optimizer = tw.optim.Adam(model.parameters(), lr=2e-3)
     batches = tw.data.DataLoader(tw.data.TensorDataset(train), batch_size=64, shuffle=True, seed=0)
-    epochs = 3 if data.name == "mnist" else 8 if options.quick else 100
+    epochs = 3 if data.name == "mnist" else 12 if options.quick else 100
     for epoch in range(epochs):
         for (pixels,) in batches:
             x = tw.from_numpy(pixels)

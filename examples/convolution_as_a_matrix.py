@@ -1,6 +1,8 @@
 """A convolution is a matrix product: a banded matrix, the same kernel in every row.
 
-python examples/convolution_as_a_matrix.py
+A transposed convolution is a product with the same matrix, transposed: hence its name.
+
+    python examples/convolution_as_a_matrix.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Edges of a curve: the kernel (½, −½) answers to change, and to nothing else.
 
-python examples/edges_of_a_curve.py
+It is the simplest of all edge detectors: half the difference of two neighbours.
+
+    python examples/edges_of_a_curve.py
 """
 
 from __future__ import annotations

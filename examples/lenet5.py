@@ -41,7 +41,7 @@ def main() -> None:
         data,
         optimizer=tw.optim.Adam(model.parameters(), lr=2e-3),
         batch_size=64,
-        epochs=2 if data.name == "mnist" else 15 if options.quick else 40,
+        epochs=2 if data.name == "mnist" else 10 if options.quick else 40,
         progress=False,
     )
     result = trainer.fit()

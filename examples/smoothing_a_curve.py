@@ -1,6 +1,8 @@
 """Smoothing a noisy curve: every output is the mean of an input and its neighbours.
 
-python examples/smoothing_a_curve.py
+The more neighbours, the calmer the curve, and the rounder its corners.
+
+    python examples/smoothing_a_curve.py
 """
 
 from __future__ import annotations

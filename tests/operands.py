@@ -1,4 +1,5 @@
-"""Operands for tests of functions that take arrays and Tensors, and the checks that all of them go through."""
+"""Operands for tests of functions that take arrays and Tensors, and the checks that all of them go "
+"through."""
 
 from __future__ import annotations
 
@@ -26,6 +27,20 @@ def normal(shape: Sequence[int], seed: int = 0, dtype: Any = np.float64) -> Arra
     return np.asarray(np.random.default_rng(seed).standard_normal(tuple(shape))).astype(dtype)
 
 
+def probabilities(shape: Sequence[int], seed: int, axis: int | None = None) -> Array:
+    """Numbers between 0 and 1, which add up to 1 along the axis, if one is named."""
+    x = np.exp(normal(shape, seed))
+    return x / (1.0 + x) if axis is None else x / x.sum(axis=axis, keepdims=True)
+
+
+def pytorch() -> Any:
+    """PyTorch, on one thread; without it the test skips."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
+    # Its threads cost more than these small arrays do.
+    torch.set_num_threads(1)
+    return torch
+
+
 def layouts(x: Array) -> dict[str, Array]:
     """The same values in every layout of memory that a caller may bring."""
     wide = np.zeros((*x.shape[:-1], 3 * x.shape[-1]), x.dtype)
@@ -37,7 +52,9 @@ def layouts(x: Array) -> dict[str, Array]:
         "negative strides": np.flip(np.flip(x).copy()),
         "strided": wide[..., ::3],
         "read-only": locked,
-        "channels last": np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1) if x.ndim > 2 else x.copy(order="F"),
+        "channels last": np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+        if x.ndim > 2
+        else x.copy(order="F"),
     }
 
 
@@ -66,7 +83,11 @@ def check_layouts(function: Call, x: Array) -> None:
     for name, view in layouts(x).items():
         found = function(view)
         assert_same(
-            found, expected, rtol=2 * float(np.finfo(x.dtype).eps), atol=1e-12, reason=f"{name}: an ulp of exp"
+            found,
+            expected,
+            rtol=2 * float(np.finfo(x.dtype).eps),
+            atol=1e-12,
+            reason=f"{name}: an ulp of exp",
         )
     spread = np.broadcast_to(x[:1], x.shape)
     assert_same(
@@ -91,9 +112,9 @@ def against_torch(
     reason: str = "the same formula in another order, float64",
     gradients: Sequence[int] | None = None,
 ) -> None:
-    """Output and gradients of both on the same arrays; whole numbers and those not listed have no gradient."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
-    torch.set_num_threads(1)
+    """Output and gradients of both on the same arrays; whole numbers and those not listed have no "
+    "gradient."""
+    torch = pytorch()
     wanted = [
         x.dtype.kind == "f" and (gradients is None or number in gradients) for number, x in enumerate(arrays)
     ]

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright import autograd, cuda, functional
 from tilewright._version import __version__
-from tilewright.autograd import Size, Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tilewright.autograd import (
+    Size,
+    Tensor,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from tilewright.autograd.arithmetic import (
     add,
     div,
@@ -308,11 +316,12 @@ __all__ = [
     "half",
     "hstack",
     "index_select",
+    "inference_mode",
     "initial_seed",
-    "int8",
     "int16",
     "int32",
     "int64",
+    "int8",
     "is_floating_point",
     "is_grad_enabled",
     "isclose",
@@ -323,9 +332,9 @@ __all__ = [
     "lens",
     "linspace",
     "log",
+    "log10",
     "log1p",
     "log2",
-    "log10",
     "log_softmax",
     "logical_and",
     "logical_not",

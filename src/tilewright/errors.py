@@ -78,7 +78,8 @@ def describe(**values: Any) -> str:
 def _describe_one(name: str, value: Any) -> str:
     shape = getattr(value, "shape", None)
     dtype = getattr(value, "dtype", None)
-    if shape is not None and dtype is not None:
+    # A class such as numpy.float64 has these names too, but as descriptors.
+    if not isinstance(value, type) and shape is not None and dtype is not None:
         return f"{name} with shape {tuple(shape)} and dtype {dtype}"
     text = repr(value)
     # 200 characters hold any sensible argument; a longer one would bury the rule it broke.

@@ -131,6 +131,16 @@ def test_resuming_with_other_settings_is_refused(tilewright: Command, digits_run
     assert "This run learns from digits, not from mnist." in ended.err
 
 
+def test_a_run_folder_that_cannot_be_made_is_one_line(tilewright: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = tilewright("train", "digits", "--out", tmp_path / "file" / "run", "--quiet")
+    assert ended.code == 2
+    assert ended.only_error.startswith("error: Not a directory: ")
+    ended = tilewright("train", "digits", "--out", tmp_path / "file", "--quiet")
+    assert ended.code == 2
+    assert ended.only_error.startswith("error: A run needs a folder of its own. Received: ")
+
+
 def test_settings_are_those_asked_for(tilewright: Command, tmp_path: Path, idx_folder: Path) -> None:
     run = tmp_path / "run"
     ended = tilewright(

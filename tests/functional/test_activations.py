@@ -10,7 +10,7 @@ import pytest
 from compare import assert_same
 from hypothesis import given
 from hypothesis import strategies as st
-from operands import Array, against_torch, check_kinds, check_layouts, normal, shapes
+from operands import Array, against_torch, check_kinds, check_layouts, normal, pytorch, shapes
 
 import tilewright as tw
 import tilewright.functional as F
@@ -37,13 +37,6 @@ _CALLS: dict[str, tuple[Any, Any]] = {
     "log_softmax": (lambda x: F.log_softmax(x, -1), lambda f, x: f.log_softmax(x, -1)),
 }
 _EVERY = pytest.mark.parametrize("name", _CALLS)
-
-
-def _torch_functional() -> Any:
-    pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
-    import torch.nn.functional
-
-    return torch.nn.functional
 
 
 @pytest.mark.parametrize(
@@ -136,13 +129,13 @@ def test_third_derivatives(name: str) -> None:
 @given(shape=shapes(0, 4), seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.1, 1.0, 10.0]))
 def test_like_torch(name: str, shape: tuple[int, ...], seed: int, scale: float) -> None:
     ours, theirs = _CALLS[name]
-    functional = _torch_functional()
+    functional = pytorch().nn.functional
     against_torch(ours, lambda x: theirs(functional, x), [normal(shape, seed) * scale])
 
 
 @given(shape=shapes(1, 4), seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_softmax_along_any_axis_like_torch(shape: tuple[int, ...], seed: int, data: Any) -> None:
-    functional = _torch_functional()
+    functional = pytorch().nn.functional
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = normal(shape, seed)
     against_torch(lambda x: F.softmax(x, dim), lambda x: functional.softmax(x, dim), [x])
@@ -159,7 +152,7 @@ _SPECIAL = [math.nan, math.inf, -math.inf, 0.0, 1e30, -1e30, 88.0, -88.0, 104.0,
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_infinities_and_nan_like_torch(name: str, dtype: Any) -> None:
     ours, theirs = _CALLS[name]
-    functional = _torch_functional()
+    functional = pytorch().nn.functional
     # One number on its own axis, so that softmax of each is also drawn with a neighbour of 1.
     column = np.array([v for v in _SPECIAL if str(v) != _TORCH_IS_OF_TWO_MINDS.get(name)], dtype)
     x = np.stack([column, np.ones_like(column)], axis=1)
@@ -186,7 +179,7 @@ def test_gelu_of_infinity() -> None:
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_softmax_of_special_slices_like_torch(name: str) -> None:
-    functional = _torch_functional()
+    functional = pytorch().nn.functional
     inf, nan = math.inf, math.nan
     rows = np.array(
         [[inf, 1, 2], [inf, inf, 0], [-inf, 1, 2], [-inf] * 3, [nan, 1, 2], [1e300, 1e300, -1e300]]
@@ -333,7 +326,7 @@ def test_refusals(call: Any, error: type[Exception], message: str) -> None:
 
 def test_gradient_at_the_kinks_is_torch_s() -> None:
     x: Array = np.array([0.0, 6.0, -1.0, 1.0, 0.5])
-    functional = _torch_functional()
+    functional = pytorch().nn.functional
     for name in ("relu", "relu6", "hardtanh", "leaky_relu", "elu"):
         against_torch(getattr(F, name), getattr(functional, name), [x])
     against_torch(lambda x: F.threshold(x, 0.5, 2.0), lambda x: functional.threshold(x, 0.5, 2.0), [x])

@@ -10,7 +10,7 @@ import pytest
 from compare import assert_same
 from hypothesis import given
 from hypothesis import strategies as st
-from operands import Array, against_torch, check_kinds, check_layouts, normal, shapes
+from operands import Array, against_torch, check_kinds, check_layouts, normal, pytorch, shapes
 
 import tilewright as tw
 import tilewright.functional as F
@@ -18,17 +18,6 @@ from tilewright.autograd.gradcheck import gradcheck, gradgradcheck
 from tilewright.errors import ArgumentError, DtypeError, ShapeError
 
 _SEEDS = st.integers(0, 2**32 - 1)
-
-
-def _torch() -> Any:
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
-
-
-def _torch_functional() -> Any:
-    _torch()
-    import torch.nn.functional
-
-    return torch.nn.functional
 
 
 def _in_training(x: Any, weight: Any = None, bias: Any = None) -> Any:
@@ -105,7 +94,7 @@ def test_both_ways_of_computing_the_gradient_agree() -> None:
 
 @given(shape=shapes(2, 5, 4), training=st.booleans(), affine=st.booleans(), seed=_SEEDS)
 def test_batch_norm_like_torch(shape: tuple[int, ...], training: bool, affine: bool, seed: int) -> None:
-    functional, torch = _torch_functional(), _torch()
+    functional, torch = pytorch().nn.functional, pytorch()
     if training and math.prod(shape) // shape[1] < 2:
         shape = (2, *shape[1:])
     channels = shape[1:2]
@@ -139,7 +128,9 @@ def test_float32_statistics_far_from_zero() -> None:
     large = np.full((1 << 20, 1), 0.1, np.float32)
     mean, variance = np.zeros(1, np.float32), np.zeros(1, np.float32)
     F.batch_norm(large, mean, variance, training=True, momentum=1.0)
-    assert_same(mean, np.array([0.1], np.float32), rtol=1e-7, atol=0, reason="a million summands, one rounding")
+    assert_same(
+        mean, np.array([0.1], np.float32), rtol=1e-7, atol=0, reason="a million summands, one rounding"
+    )
 
 
 def test_more_than_a_block() -> None:
@@ -199,7 +190,7 @@ def test_a_sample_is_the_same_bits_in_any_batch(batch: int, seed: int) -> None:
             assert_same(function(x[i : i + 1])[0], together[i], rtol=0, atol=0, reason="a sample's own bits")
 
 
-# --- normalize ------------------------------------------------------------------------------------------------
+# --- normalize ----------------------------------------------------------------------------------------------
 
 
 def test_normalize_by_hand() -> None:
@@ -229,10 +220,8 @@ def test_normalize_gradients_are_difference_quotients(p: float) -> None:
     eps=st.sampled_from([1e-12, 0.5]),
     data=st.data(),
 )
-def test_normalize_like_torch(
-    shape: tuple[int, ...], p: float, seed: int, eps: float, data: Any
-) -> None:
-    functional = _torch_functional()
+def test_normalize_like_torch(shape: tuple[int, ...], p: float, seed: int, eps: float, data: Any) -> None:
+    functional = pytorch().nn.functional
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     against_torch(
         lambda x: F.normalize(x, p, dim, eps),
@@ -251,7 +240,7 @@ def test_normalize_of_zeros_has_a_finite_gradient(p: float) -> None:
     assert_same(x.grad, np.full((2, 3), 1e12), rtol=1e-15, atol=0, reason="one over eps")
 
 
-# --- refusals -------------------------------------------------------------------------------------------------
+# --- refusals -----------------------------------------------------------------------------------------------
 
 _X, _M, _V = np.ones((4, 3)), np.zeros(3), np.ones(3)
 
@@ -268,12 +257,14 @@ def _locked() -> Array:
         (
             lambda: F.batch_norm(np.ones(3), _M, _V),
             ShapeError,
-            "batch_norm needs input of shape (batch, channels, ...). Received: input with shape (3,) and dtype",
+            "batch_norm needs input of shape (batch, channels, ...). Received: input with shape (3,) and "
+            "dtype",
         ),
         (
             lambda: F.batch_norm(_X, np.zeros(4), _V),
             ShapeError,
-            "batch_norm needs running_mean of shape (3,), one number per channel. Received: running_mean with shape "
+            "batch_norm needs running_mean of shape (3,), one number per channel. Received: running_mean "
+            "with shape "
             "(4,) and dtype float64, input with shape (4, 3) and dtype float64.",
         ),
         (
@@ -302,7 +293,8 @@ def _locked() -> Array:
         (
             lambda: F.batch_norm(_X[:1], None, None, training=True),
             ShapeError,
-            "batch_norm needs more than one number per channel to normalise by their variance. Received: input "
+            "batch_norm needs more than one number per channel to normalise by their variance. Received: "
+            "input "
             "with shape (1, 3) and dtype float64. Use a larger batch, or evaluation mode.",
         ),
         (
@@ -314,7 +306,8 @@ def _locked() -> Array:
         (
             lambda: F.batch_norm(_X, _M, _locked(), training=True),
             DtypeError,
-            "batch_norm updates running_var in place and needs an array that can be written to. Received: running_",
+            "batch_norm updates running_var in place and needs an array that can be written to. Received: "
+            "running_",
         ),
         (
             lambda: F.batch_norm(_X, _M, _V, eps=-1e-5),

@@ -9,7 +9,7 @@ import pytest
 from compare import assert_same
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from operands import against_torch, check_kinds, check_layouts, normal, shapes
+from operands import against_torch, check_kinds, check_layouts, normal, pytorch, shapes
 
 import tilewright as tw
 import tilewright.functional as F
@@ -151,10 +151,10 @@ def test_gradients_are_difference_quotients(pad: tuple[int, ...], mode: str) -> 
     data=st.data(),
 )
 def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
+    torch = pytorch()
     spatial = [data.draw(st.integers(2, 5)) for _ in range(rank)]
     shape = (*((2,) if batched else ()), 2, *spatial)
-    # PyTorch's limits: reflect less than the axis, circular up to the axis, and crops only where something is left.
+    # PyTorch's limits: reflect less than the axis, circular up to it, crops only where something is left.
     most = {"constant": [9] * rank, "replicate": [9] * rank, "circular": spatial}
     widest = most.get(mode, [size - 1 for size in spatial])
     pads = []
@@ -183,7 +183,11 @@ def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -
             "pad needs pairs of integers: before and after of each axis, the last axis first. Received: "
             "pad=(1, 2, 3).",
         ),
-        (lambda: F.pad(np.zeros(3), 1), ArgumentError, "pad needs pairs of integers: before and after of each"),
+        (
+            lambda: F.pad(np.zeros(3), 1),
+            ArgumentError,
+            "pad needs pairs of integers: before and after of each",
+        ),
         (
             lambda: F.pad(np.zeros(3), (1, 1.5)),
             ArgumentError,
@@ -192,13 +196,15 @@ def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -
         (
             lambda: F.pad(np.zeros(3), (1, 1, 1, 1)),
             ShapeError,
-            "pad needs at most one (before, after) pair for each axis of the input. Received: 2 pairs for input "
+            "pad needs at most one (before, after) pair for each axis of the input. Received: 2 pairs for "
+            "input "
             "with shape (3,).",
         ),
         (
             lambda: F.pad(np.zeros(3), (1, 1), "mirror"),
             ArgumentError,
-            "pad needs mode to be one of 'constant', 'reflect', 'replicate', 'circular'. Received: mode='mirror'.",
+            "pad needs mode to be one of 'constant', 'reflect', 'replicate', 'circular'. Received: "
+            "mode='mirror'.",
         ),
         (
             lambda: F.pad(np.zeros((2, 3)), (-2, -2)),
@@ -208,13 +214,15 @@ def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -
         (
             lambda: F.pad(np.zeros((2, 0)), (1, 0), "replicate"),
             ShapeError,
-            "pad with mode 'replicate' needs an element to repeat on every padded axis. Received: (1, 0) for axis "
+            "pad with mode 'replicate' needs an element to repeat on every padded axis. Received: (1, 0) "
+            "for axis "
             "1 of 0 elements.",
         ),
         (
             lambda: F.pad(np.zeros(3), (-3, 3), "circular"),
             ShapeError,
-            "pad with mode 'circular' needs an element to repeat on every padded axis. Received: (-3, 3) for axis",
+            "pad with mode 'circular' needs an element to repeat on every padded axis. Received: (-3, 3) "
+            "for axis",
         ),
         (
             lambda: F.pad(np.zeros(3), (1, 1), "reflect", 2.0),

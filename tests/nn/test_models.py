@@ -56,6 +56,16 @@ def test_lenet5_adapts_to_other_images(size: Any) -> None:
     assert nn.summary(model, (3, height, width)).layers[8].output_shape == (1, 120)
 
 
+def test_lenet5_pools_by_maximum_or_mean() -> None:
+    assert isinstance(models.lenet5().s2, nn.MaxPool2d)
+    old = models.lenet5(pool="mean")
+    assert isinstance(old.s2, nn.AvgPool2d) and isinstance(old.s4, nn.AvgPool2d) and count(old) == 61_706
+    with pytest.raises(
+        ArgumentError, match=r"^lenet5 needs pool to be one of 'max', 'mean'. Received: pool=3.$"
+    ):
+        models.lenet5(pool=3)
+
+
 def test_lenet5_for_digits_of_8_by_8() -> None:
     model = models.lenet5(image_size=8)
     assert model.c3.kernel_size == (3, 3) and model.c5.kernel_size == (1, 1)
@@ -81,13 +91,15 @@ def test_autoencoders_give_back_the_size(size: Any, output: str) -> None:
 
 def test_the_embedding_is_much_smaller_than_the_image() -> None:
     assert models.autoencoder().compression_ratio == 24.5
+    small = models.autoencoder(image_size=8)
+    assert small.embedding == small.config["embedding"] == 8 and small.compression_ratio == 8
 
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
         ("digitnet", {"in_channels": 2, "image_size": 8, "classes": 3, "keep": 0.5}),
-        ("lenet5", {"in_channels": 2, "image_size": (8, 28), "classes": 3}),
+        ("lenet5", {"in_channels": 2, "image_size": (8, 28), "classes": 3, "pool": "mean"}),
         ("autoencoder", {"in_channels": 2, "image_size": (9, 9), "embedding": 4, "output": "logits"}),
         ("digitnet", {}),
         ("lenet5", {}),
@@ -118,7 +130,7 @@ def test_a_configuration_builds_the_same_model(name: str, arguments: dict[str, A
         (lambda: models.create(["lenet5"]), "The models are digitnet, lenet5, autoencoder."),
         (
             lambda: models.create("lenet5", keep=0.5),
-            "lenet5 takes the arguments in_channels, image_size, classes. Received: keep=0.5.",
+            "lenet5 takes the arguments in_channels, image_size, classes, pool. Received: keep=0.5.",
         ),
         (
             lambda: models.lenet5(image_size=7),

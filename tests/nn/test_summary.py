@@ -208,6 +208,17 @@ def test_nothing_is_left_changed() -> None:
     assert [len(module._forward_hooks) for module in model.modules()] == [0, 1, 0, 0, 0, 0]
 
 
+class AlwaysDrops(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return F.dropout(x)  # as a function it draws in evaluation too
+
+
+def test_random_numbers_drawn_by_the_model_are_given_back() -> None:
+    stream = tw.get_rng_state()
+    nn.summary(AlwaysDrops(), (4,))
+    assert tw.get_rng_state() == stream
+
+
 def test_the_dtype_is_the_models_or_the_one_given() -> None:
     seen: list[Any] = []
     model = nn.Sequential(nn.Linear(2, 2))

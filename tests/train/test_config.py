@@ -150,14 +150,23 @@ def test_a_strangers_file_is_refused(tmp_path: Path) -> None:
         read_config(tmp_path / "config.toml")
 
 
-def test_a_ready_network_is_noted_so_that_it_can_be_made_again() -> None:
+def test_a_ready_network_is_noted_so_that_it_can_be_made_again(tmp_path: Path) -> None:
     model = models.create("digitnet", image_size=(6, 8), classes=3)
     training = TrainingConfig("classify", 1, 10, 0, 100, 20)
-    found = describe_run(model, tiny_images(), SGD(model.parameters(), lr=np.float64(0.5)), training, "here")
+    found = describe_run(
+        model, tiny_images(), SGD(model.parameters(), lr=np.float64(0.5)), training, tmp_path / "here"
+    )
     assert found.model.name == "digitnet"
     assert models.create(found.model.name, **found.model.options).config == model.config
     assert found.data == DataConfig(
-        "bars", 50, 21, (1, 6, 6), ("top", "middle/bar", "bottom"), found.data.mean, found.data.std, "here"
+        "bars",
+        50,
+        21,
+        (1, 6, 6),
+        ("top", "middle/bar", "bottom"),
+        found.data.mean,
+        found.data.std,
+        str(tmp_path / "here"),
     )
     assert found.optimizer.name == "SGD"
     assert found.optimizer.options["lr"] == 0.5

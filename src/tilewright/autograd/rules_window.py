@@ -117,20 +117,24 @@ def _avg_pool_gradient_backward(context: Context, gradient: Tensor) -> Gradients
     return (apply("avg_pool", gradient, **context.attributes),)
 
 
-def _the_other_operand(needs: tuple[bool, ...]) -> tuple[int, ...]:
-    """The gradient of each operand reads the other one, and only that."""
+def _the_other(needs: tuple[bool, ...]) -> tuple[int, ...]:
+    """Each operand's gradient reads the other operand, and only that."""
     return tuple(i for i, wanted in ((1, needs[0]), (0, needs[1])) if wanted)
 
 
-rule("conv", _conv, _conv_backward, keeps=_the_other_operand, keeps_output=False)
+rule("conv", _conv, _conv_backward, keeps=_the_other, keeps_output=False)
 rule(
-    "conv_data_gradient", _data_gradient, _data_gradient_backward, keeps=_the_other_operand, keeps_output=False
+    "conv_data_gradient",
+    _data_gradient,
+    _data_gradient_backward,
+    keeps=_the_other,
+    keeps_output=False,
 )
 rule(
     "conv_weight_gradient",
     _weight_gradient,
     _weight_gradient_backward,
-    keeps=_the_other_operand,
+    keeps=_the_other,
     keeps_output=False,
 )
 rule("max_pool", _max_pool, _max_pool_backward, keeps=(), keeps_output=False)

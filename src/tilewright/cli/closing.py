@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tilewright.cli.text import percent, program, quoted
+from tilewright.cli.text import near, percent, program, quoted
 
 if TYPE_CHECKING:
     from tilewright.train import Result, Trainer
@@ -75,7 +75,7 @@ def next_commands(trainer: Trainer, report: Report) -> list[tuple[str, str]]:
     folder = run.path if run is not None else Path("runs")
     dataset = trainer.config.data.name
     data = trainer.config.data.folder
-    source = f" --data {quoted(data)}" if data else ""
+    source = f" --data {quoted(near(Path(data)))}" if data else ""
     summary = (f"{tool} summary {quoted(folder)}", "the network's layers, and what they cost")
     if trainer.config.training.task == "classify":
         images = run.samples if run is not None and report.samples else Path("YOUR-IMAGES")

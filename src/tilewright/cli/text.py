@@ -55,14 +55,14 @@ def program() -> str:
     """How this program was called, so that a command printed for the user works when it is pasted."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py" and called.parent.name == "tilewright":
-        return f"{quoted(_near(Path(sys.executable)))} -m tilewright"
+        return f"{quoted(near(Path(sys.executable)))} -m tilewright"
     found = shutil.which("tilewright")
     if called.stem != "tilewright" or (found is not None and Path(found).resolve() == called.resolve()):
         return "tilewright"
-    return quoted(_near(called))
+    return quoted(near(called))
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """The path as seen from the current folder, if it lies below it."""
     try:
         return str(path.absolute().relative_to(Path.cwd()))

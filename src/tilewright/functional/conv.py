@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tilewright.autograd.tensor import Tensor
 
 from tilewright.autograd import rules_window as _rules  # noqa: F401 - puts the rules into the table
 from tilewright.autograd.tape import apply
+from tilewright.autograd.tensor import Tensor
 from tilewright.functional.operands import Operand, check_operand, conv_operands
 from tilewright.geometry import ConvDims
 

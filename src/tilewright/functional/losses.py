@@ -65,8 +65,8 @@ def cross_entropy(
         ArgumentError: a label is out of range, or an option is unknown.
 
     >>> import numpy as np
-    >>> cross_entropy(np.zeros((2, 4)), np.array([0, 3])) == np.log(4.0)
-    True
+    >>> round(float(cross_entropy(np.zeros((2, 4)), np.array([0, 3]))), 6)
+    1.386294
     """
     op = "cross_entropy"
     check_reduction(reduction, op)

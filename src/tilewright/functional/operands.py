@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tilewright.autograd.tensor import Tensor
 
+from tilewright.autograd.tensor import Tensor
 from tilewright.errors import DtypeError, ShapeError, describe
 from tilewright.op.arrays import check_array
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tilewright.autograd.tensor import Tensor
-
 from tilewright.autograd import rules_window as _rules  # noqa: F401 - puts the rules into the table
 from tilewright.autograd.tape import apply, is_grad_enabled
+from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.functional.operands import Operand, batched_input, check_operand
 from tilewright.geometry import PoolDims

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tilewright.errors import ArgumentError, describe
 from tilewright.op.arrays import FLOATS, check_array
 from tilewright.op.normal import normal_cdf, normal_density
+from tilewright.op.select import select
 
 Array = npt.NDArray[Any]
 
@@ -32,31 +33,33 @@ def _checked(x: Array, op: str) -> type[Any]:
 def leaky_relu(x: Array, slope: float) -> Array:
     """Gives x where x > 0, otherwise slope · x."""
     one = _checked(x, "leaky_relu")
-    return np.where(x > 0, x, x * one(slope))
+    # One of the two is 0.
+    return np.asarray(np.maximum(x, one(0)) + np.minimum(x, one(0)) * one(slope))
 
 
 def leaky_relu_gradient(g: Array, x: Array, slope: float) -> Array:
     """The gradient of :func:`leaky_relu`; at 0 it is that of the left side."""
-    return np.where(x > 0, g, g * g.dtype.type(slope))
+    return select(x > 0, g, g * g.dtype.type(slope), g.dtype)
 
 
 def elu(x: Array, alpha: float) -> Array:
     """Gives x where x > 0, otherwise alpha · (exp(x) − 1)."""
     one = _checked(x, "elu")
-    return np.where(x > 0, x, np.expm1(np.minimum(x, one(0))) * one(alpha))
+    # One of the two is 0.
+    return np.asarray(np.maximum(x, one(0)) + np.expm1(np.minimum(x, one(0))) * one(alpha))
 
 
 def elu_gradient(g: Array, x: Array, alpha: float) -> Array:
     """The gradient of :func:`elu`; at 0 it is that of the left side."""
     one = g.dtype.type
-    return np.where(x > 0, g, g * (np.exp(np.minimum(x, one(0))) * one(alpha)))
+    return select(x > 0, g, g * (np.exp(np.minimum(x, one(0))) * one(alpha)), g.dtype)
 
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(−x)), with exp only ever of −|x|: nothing overflows, small results keep their digits."""
     one = x.dtype.type
-    e = np.exp(-np.abs(x))
-    return np.asarray(np.where(x < 0, e, one(1)) / (e + one(1)))
+    # exp(x) / (1 + exp(x)) below 0 and 1 / (1 + exp(−x)) above.
+    return np.asarray(np.exp(np.minimum(x, one(0))) / (np.exp(-np.abs(x)) + one(1)))
 
 
 def softplus(x: Array, beta: float, threshold: float) -> Array:
@@ -66,13 +69,13 @@ def softplus(x: Array, beta: float, threshold: float) -> Array:
         raise ArgumentError("softplus needs beta to be a finite number above 0.", describe(beta=beta))
     scaled = x * one(beta)
     soft = np.log1p(np.exp(-np.abs(scaled))) + np.maximum(scaled, one(0))
-    return np.where(scaled > one(threshold), x, soft / one(beta))
+    return select(scaled > one(threshold), x, soft / one(beta), x.dtype)
 
 
 def softplus_gradient(g: Array, x: Array, beta: float, threshold: float) -> Array:
     """The gradient of :func:`softplus`."""
     scaled = np.asarray(x * g.dtype.type(beta))
-    return np.where(scaled > g.dtype.type(threshold), g, g * sigmoid(scaled))
+    return select(scaled > g.dtype.type(threshold), g, g * sigmoid(scaled), g.dtype)
 
 
 def silu(x: Array) -> Array:
@@ -129,16 +132,16 @@ def hardtanh(x: Array, low: float, high: float, op: str = "hardtanh") -> Array:
 def hardtanh_gradient(g: Array, x: Array, low: float, high: float) -> Array:
     """The gradient of :func:`hardtanh`: 0 at the bounds and beyond them, as PyTorch has it."""
     one = g.dtype.type
-    return np.where((x <= one(low)) | (x >= one(high)), one(0), g)
+    # Written so that NaN passes the gradient on.
+    return select(~((x <= one(low)) | (x >= one(high))), g, 0.0, g.dtype)
 
 
 def threshold(x: Array, threshold: float, value: float) -> Array:
     """Gives x where x > threshold, otherwise ``value``; NaN stays."""
     one = _checked(x, "threshold")
-    return np.where(x <= one(threshold), one(value), x)
+    return select(x <= one(threshold), value, x, x.dtype)
 
 
 def threshold_gradient(g: Array, x: Array, threshold: float) -> Array:
     """The gradient of :func:`threshold`."""
-    one = g.dtype.type
-    return np.where(x <= one(threshold), one(0), g)
+    return select(~(x <= g.dtype.type(threshold)), g, 0.0, g.dtype)

@@ -30,7 +30,7 @@ def conv_forward(
     op: str = "conv",
     family: str | None = None,
 ) -> Array:
-    """y = x ⋆ w + bias for arrays of the geometry's shapes; ``family`` asks for one by name.
+    """The cross-correlation x ⋆ w + bias of arrays of the geometry's shapes; ``family`` asks for one by name.
 
     Raises:
         ShapeError: an operand's shape is not the geometry's.

@@ -58,7 +58,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
         y[start:stop] = row_products(rows[start:stop], matrix)
     if bias is not None:
         y += bias
-    return y.reshape(*x.shape[:-1], *weight.shape[:-1])
+    return y.reshape((*x.shape[:-1], *weight.shape[:-1]))
 
 
 def _count(x: Array) -> int:

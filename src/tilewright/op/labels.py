@@ -85,6 +85,9 @@ def read_labels(
     _check_target(op, target, shape, expected)
     check_class_weight(op, weight, classes, dtype)
     check_smoothing(op, label_smoothing)
+    if target.dtype == np.uint64:
+        # What int64 doesn't hold must not come out as another number.
+        target = np.minimum(target, np.uint64(2**63 - 1))
     # Copies: the caller may fill the same memory with the next batch before gradients are computed.
     index = np.array(target, dtype=np.int64, order="C").reshape(expected if batched else (1,))
     ignored = index == ignore_index

@@ -68,7 +68,7 @@ def avg_pool(
     """The mean of each window; see :func:`window_divisors` for what counts.
 
     Raises:
-        ArgumentError: ``divisor`` is not an integer of at least 1, or some window would have nothing to count.
+        ArgumentError: ``divisor`` is not an integer ≥ 1, or some window has nothing to count.
         ShapeError, DtypeError: the operand does not fit the geometry.
     """
     _check(op, dims.input_shape, x, "input", FLOATS)

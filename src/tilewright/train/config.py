@@ -134,7 +134,8 @@ def describe_run(
 def _describe_data(
     data: ImageSet | tuple[Dataset[Any], Dataset[Any]], folder: str | os.PathLike[str] | None
 ) -> DataConfig:
-    place = None if folder is None else os.fspath(folder)
+    # Absolute, so that a run is taken up from anywhere.
+    place = None if folder is None else os.path.abspath(folder)
     if isinstance(data, ImageSet):
         return DataConfig(
             data.name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,12 @@ class Position:
 
 
 def save_model(path: Path, model: Module, config: RunConfig, position: Position) -> None:
-    """Write the weights, and beside them what rebuilds the network."""
-    state, _ = pack("", {"config": config.to_dict(), "best": _score_to(position.best)})
+    """Write the weights, and beside them what rebuilds the network.
+
+    The folder of the data is left out: this file is the one that is passed on to others.
+    """
+    shared = replace(config, data=replace(config.data, folder=None))
+    state, _ = pack("", {"config": shared.to_dict(), "best": _score_to(position.best)})
     checkpoint.save(path, weights_of(model), {"kind": _KIND_MODEL, **state})
 
 

@@ -16,6 +16,9 @@ from tilewright.nn.module import Module
 from tilewright.nn.shape import Identity
 
 _FEATURES = (16, 32)
+# A code of 32 numbers keeps handwritten digits of 28×28 readable; smaller images get an eighth of their size.
+_EMBEDDING = 32
+_LEAST_RATIO = 8
 # The least image that two halvings leave something of, with more than the edge in it.
 _LEAST = 8
 
@@ -30,7 +33,8 @@ class Autoencoder(Configured, Module):
     Args:
         in_channels: channels of the images.
         image_size: one integer for square images, or (height, width); at least 8.
-        embedding: numbers that an image is squeezed into, fewer than it has values.
+        embedding: numbers that an image is squeezed into, fewer than it has values. If not given it is 32, or
+            an eighth of the image's values where that is less: 32 for 28×28, 8 for 8×8.
         output: "sigmoid" for values from 0 to 1 (train with squared error, or binary cross-entropy), or
             "logits" for what stands before the sigmoid (train with binary cross-entropy with logits, or with
             squared error on images of any range).
@@ -50,14 +54,16 @@ class Autoencoder(Configured, Module):
         self,
         in_channels: int = 1,
         image_size: ImageSize = 28,
-        embedding: int = 32,
+        embedding: int | None = None,
         output: str = "sigmoid",
     ) -> None:
         super().__init__()
         in_channels = channels_of(in_channels, "in_channels", "autoencoder")
         size = image_size_of(image_size, "autoencoder", least=_LEAST)
-        embedding = channels_of(embedding, "embedding", "autoencoder")
         values = in_channels * math.prod(size)
+        if embedding is None:
+            embedding = min(_EMBEDDING, values // _LEAST_RATIO)
+        embedding = channels_of(embedding, "embedding", "autoencoder")
         if embedding >= values:
             raise ArgumentError(
                 f"autoencoder needs an embedding smaller than the image, which has {values} values.",
@@ -121,7 +127,7 @@ def _rest(size: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def autoencoder(
-    in_channels: int = 1, image_size: ImageSize = 28, embedding: int = 32, output: str = "sigmoid"
+    in_channels: int = 1, image_size: ImageSize = 28, embedding: int | None = None, output: str = "sigmoid"
 ) -> Autoencoder:
     """Build an :class:`Autoencoder`, whose arguments these are."""
     return Autoencoder(in_channels, image_size, embedding, output)
