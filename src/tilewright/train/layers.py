@@ -89,10 +89,12 @@ def feature_maps(outputs: list[LayerOutput]) -> list[tuple[str, Array]]:
     for layer in outputs:
         if layer.kind.startswith("Dropout") or layer.kind == "Identity":
             continue
+        # The longest of the layers' names, shortened so that a picture has room for it.
+        title = f"{layer.name} {layer.kind.replace('ConvTranspose', 'ConvT')}".strip()
         if layer.output.ndim == 4:
-            maps.append((f"{layer.name} {layer.kind}".strip(), layer.output[0]))
+            maps.append((title, layer.output[0]))
         elif layer.output.ndim == 3:
-            maps.append((f"{layer.name} {layer.kind}".strip(), layer.output[0][:, None, :]))
+            maps.append((title, layer.output[0][:, None, :]))
     return maps
 
 

@@ -55,7 +55,7 @@ DEFAULTS: Mapping[str, TrainingDefaults] = MappingProxyType(
             batch_size=60,
             epochs=MappingProxyType({"digits": 30, "mnist": 1, "fashion_mnist": 5}),
         ),
-        # From three starts, the same settings in PyTorch 2.13 gave 98.1 to 98.3 % on MNIST's test images after
+        # From three starts, the same settings in PyTorch 2.13 gave 98.1 to 98.3 % of MNIST's tests after
         # one pass and 98.8 to 98.9 % after five.
         "lenet5": TrainingDefaults(
             optimizer="sgd",
