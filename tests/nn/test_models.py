@@ -174,7 +174,8 @@ def test_every_model_has_defaults_for_every_data_set() -> None:
         assert defaults.optimizer in ("sgd", "adam") and defaults.lr > 0 and defaults.batch_size > 0
         assert min(defaults.epochs.values()) > 0
     digitnet = models.DEFAULTS["digitnet"]
-    assert (digitnet.optimizer, digitnet.lr, digitnet.momentum, digitnet.batch_size) == ("sgd", 0.01, 0.9, 60)
+    assert (digitnet.optimizer, digitnet.momentum, digitnet.batch_size) == ("sgd", 0.9, 60)
+    assert (digitnet.lr, digitnet.lr_decay) == (0.03, "linear")
     assert digitnet.epochs["mnist"] == 1
 
 

@@ -487,3 +487,29 @@ def test_a_network_that_does_not_suit_its_task_is_refused() -> None:
         ShapeError, match=r"'classify' needs a network that answers with \(batch, classes\)\."
     ):
         Trainer(Sequential(Conv2d(1, 3, 3)), tiny_images(), progress=False).fit()
+
+
+def test_a_falling_rate_reaches_zero_and_survives_stopping(tmp_path: Path) -> None:
+    whole = trainer_of(None, lr_decay="linear")
+    whole.fit()
+    # 15 steps: the last one was taken with a fifteenth of the rate.
+    assert whole.optimizer.param_groups[0]["lr"] == pytest.approx(0.05 / 15)
+    constant = trainer_of(None)
+    constant.fit()
+    assert final_bytes(constant) != final_bytes(whole)
+    with pytest.raises(TrainingInterrupted):
+        trainer_of(tmp_path / "run", stop_at=7, lr_decay="linear").fit()
+    resumed = trainer_of(tmp_path / "run", lr_decay="linear")
+    resumed.fit(resume=True)
+    assert final_bytes(resumed) == final_bytes(whole)
+
+
+def test_only_known_decays(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="lr_decay to be one of none, linear. Received: lr_decay='cosine'."):
+        trainer_of(None, lr_decay="cosine")
+    trainer = trainer_of(tmp_path / "run", epochs=1, lr_decay="linear")
+    trainer.fit()
+    file = tmp_path / "run" / "config.toml"
+    file.write_text(file.read_text().replace('lr_decay = "linear"', 'lr_decay = "cosine"'))
+    with pytest.raises(FileFormatError, match=r"training\.lr_decay"):
+        read_config(file)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DATASETS = ("digits", "mnist", "fashion_mnist")
 MODELS = ("digitnet", "lenet5", "autoencoder")
 OPTIMIZERS = ("sgd", "adam")
+LR_DECAYS = ("none", "linear")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Wish:
     momentum: float | None
     seed: int | None
     validate_every: int | None
+    lr_decay: str | None
 
 
 @click.command(
@@ -59,6 +61,11 @@ class Wish:
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images per step.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate.")
+@click.option(
+    "--lr-decay",
+    type=click.Choice(LR_DECAYS),
+    help="Keep the learning rate, or let it fall in a straight line to zero at the last step.",
+)
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="How weights are updated.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), help="Momentum of sgd.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="What all chance follows.  [default: 0]")
@@ -80,6 +87,7 @@ def train(
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
+    lr_decay: str | None,
     optimizer: str | None,
     momentum: float | None,
     seed: int | None,
@@ -99,7 +107,9 @@ def train(
     """
     if overwrite and resume:
         raise click.UsageError("--overwrite starts anew and --resume goes on: choose one of them.")
-    wish = Wish(dataset, folder, model, epochs, batch_size, lr, optimizer, momentum, seed, validate_every)
+    wish = Wish(
+        dataset, folder, model, epochs, batch_size, lr, optimizer, momentum, seed, validate_every, lr_decay
+    )
     out = out or Path("runs") / f"{dataset}-{model or MODELS[0]}"
     trainer, data = _prepare(wish, out, resume, show=not quiet, pictures=not no_pictures)
     if not quiet:
@@ -148,6 +158,8 @@ def _prepare(wish: Wish, out: Path, resume: bool, *, show: bool, pictures: bool)
         task=preset.task,
         batch_size=wish.batch_size or preset.batch_size,
         epochs=wish.epochs or preset.epochs,
+        # A rate of one's own is kept as it is, unless one asks for more.
+        lr_decay=wish.lr_decay or (preset.lr_decay if wish.lr is None else "none"),
         seed=seed,
         run_dir=out,
         validate_every=wish.validate_every or 100,
@@ -173,6 +185,7 @@ def _as_before(wish: Wish, before: RunConfig) -> Wish:
         "momentum": numbers.get("momentum"),
         "seed": before.training.seed,
         "validate_every": before.training.validate_every,
+        "lr_decay": before.training.lr_decay,
     }
     return replace(wish, **{key: value for key, value in kept.items() if getattr(wish, key) is None})
 

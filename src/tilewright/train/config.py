@@ -65,6 +65,10 @@ class OptimizerConfig:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+#: How the learning rate goes on: as it is, or in a straight line to zero at the last step.
+LR_DECAYS = ("none", "linear")
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """How long and in what portions it learns, and from which seed."""
@@ -75,6 +79,7 @@ class TrainingConfig:
     seed: int
     validate_every: int
     log_every: int
+    lr_decay: str = "none"
 
 
 @dataclass(frozen=True)
@@ -235,10 +240,13 @@ def config_from(found: Mapping[str, Any], source: str | os.PathLike[str]) -> Run
     model.has_only("name", "options")
     data.has_only("name", "train_samples", "test_samples", "image_shape", "classes", "mean", "std", "folder")
     optimizer.has_only("name", "options")
-    training.has_only("task", "epochs", "batch_size", "seed", "validate_every", "log_every")
+    training.has_only("task", "epochs", "batch_size", "seed", "validate_every", "log_every", "lr_decay")
     task = training.text("task")
     if task not in TASKS:
         raise training.wrong("task", f"one of {', '.join(TASKS)}")
+    lr_decay = training.text("lr_decay") if "lr_decay" in training.found else "none"
+    if lr_decay not in LR_DECAYS:
+        raise training.wrong("lr_decay", f"one of {', '.join(LR_DECAYS)}")
     std = data.number("std")
     if std <= 0:
         raise data.wrong("std", "a number above 0")
@@ -262,6 +270,7 @@ def config_from(found: Mapping[str, Any], source: str | os.PathLike[str]) -> Run
             training.count("seed", low=0, high=SEED_LIMIT - 1),
             training.count("validate_every"),
             training.count("log_every"),
+            lr_decay,
         ),
         {key: str(value) for key, value in top.table("versions").found.items()},
     )

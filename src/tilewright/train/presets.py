@@ -28,6 +28,7 @@ class Preset:
         weight_decay: factor of the weights that is added to their gradient.
         batch_size: images per step.
         epochs: passes over the training images.
+        lr_decay: ``none``, or ``linear`` to zero at the last step.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Preset:
     weight_decay: float
     batch_size: int
     epochs: int
+    lr_decay: str
 
 
 def preset_for(model: str, dataset: str) -> Preset:
@@ -59,6 +61,7 @@ def preset_for(model: str, dataset: str) -> Preset:
         found.weight_decay,
         found.batch_size,
         found.epochs.get(dataset, _EPOCHS),
+        found.lr_decay,
     )
 
 

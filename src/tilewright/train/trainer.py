@@ -15,7 +15,7 @@ from tilewright.op.random import manual_seed
 from tilewright.optim import SGD
 from tilewright.train import progress as shown
 from tilewright.train.checkpoint import remove_leftovers
-from tilewright.train.config import TrainingConfig, describe_run, same_facts, write_config
+from tilewright.train.config import LR_DECAYS, TrainingConfig, describe_run, same_facts, write_config
 from tilewright.train.evaluate import Evaluation, as_pair, evaluate
 from tilewright.train.interrupt import Interrupts, TrainingInterrupted
 from tilewright.train.metrics import Row, RunningSums
@@ -72,6 +72,8 @@ class Trainer:
         task: ``classify`` or ``reconstruct``.
         batch_size: images per step.
         epochs: passes over the training images.
+        lr_decay: ``none``, or ``linear``: every rate falls in a straight line from what the optimiser
+            was made with to zero at the last step. (A run resumed with more epochs follows the longer line.)
         seed: what shuffling and dropout follow, 0 to 2**63 - 1. (Initial weights follow
             ``manual_seed`` before the network is made.)
         run_dir: the run folder; None keeps nothing on the disk.
@@ -98,6 +100,7 @@ class Trainer:
         task: str = "classify",
         batch_size: int = 64,
         epochs: int = 1,
+        lr_decay: str = "none",
         seed: int = 0,
         run_dir: str | os.PathLike[str] | None = None,
         validate_every: int = 100,
@@ -111,11 +114,17 @@ class Trainer:
                 raise ArgumentError(
                     f"Trainer needs {name} to be a whole number of at least 1.", describe(**{name: value})
                 )
+        if lr_decay not in LR_DECAYS:
+            raise ArgumentError(
+                f"Trainer needs lr_decay to be one of {', '.join(LR_DECAYS)}.", describe(lr_decay=lr_decay)
+            )
         self.model = model
         self.data = data
         self.train_data, self.test_data = _two_parts(data)
         self.optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9) if optimizer is None else optimizer
         self.loader = DataLoader(self.train_data, batch_size=batch_size, shuffle=True, seed=seed)
+        self.lr_decay = lr_decay
+        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.epochs = epochs
         self.seed = seed
         self.validate_every = validate_every
@@ -124,7 +133,7 @@ class Trainer:
         self.pictures = pictures
         self.run = None if run_dir is None else RunFolder(run_dir)
         self.position = Position()
-        training = TrainingConfig(task, epochs, batch_size, seed, validate_every, log_every)
+        training = TrainingConfig(task, epochs, batch_size, seed, validate_every, log_every, lr_decay)
         self.config = describe_run(model, data, self.optimizer, training, data_folder)
         self.task = find_task(task, self.config.data.mean, self.config.data.std)
 
@@ -214,8 +223,17 @@ class Trainer:
             )
         self.optimizer.zero_grad()
         outcome.loss.backward()
+        self._set_rates()
         self.optimizer.step()
         return loss, outcome.correct, outcome.images
+
+    def _set_rates(self) -> None:
+        """The rates of the step at hand. They follow its number alone, so resuming changes nothing."""
+        if self.lr_decay == "none":
+            return
+        left = 1 - self.position.step / self.total_steps
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * left
 
     def _after_step(self, display: shown.Silent, meter: _Meter) -> bool:
         """Validate, write a row and save, as far as they are due; says whether the state was saved."""
