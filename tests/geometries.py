@@ -20,7 +20,7 @@ def conv_dims(
     symmetric: bool = False,
     depthwise: bool | None = None,
 ) -> ConvDims:
-    """A geometry whose window fits, small enough for the reference; axes get shorter as their number grows."""
+    """A geometry whose window fits, small enough for the reference."""
     rank = draw(st.integers(*ranks))
     longest = {1: 24, 2: 10, 3: 6, 4: 4}[rank]
     groups = draw(st.integers(1, 3))
@@ -89,7 +89,7 @@ def random_array(shape: tuple[int, ...], seed: int, dtype: Any = np.float64) -> 
 
 
 def awkward(array: np.ndarray[Any, Any], kind: str) -> np.ndarray[Any, Any]:
-    """The same values in an awkward memory layout: Fortran, negative strides, holes, read-only, channels last."""
+    """The same values in an awkward memory layout: one of :data:`AWKWARD`."""
     if kind == "fortran":
         return np.asfortranarray(array)
     if kind == "negative":

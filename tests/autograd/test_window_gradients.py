@@ -70,7 +70,9 @@ def test_pools(dims: PoolDims) -> None:
 
 
 def test_pools_twice() -> None:
-    x = tw.tensor(np.random.default_rng(1).permutation(np.arange(36.0)).reshape(1, 1, 6, 6), requires_grad=True)
+    x = tw.tensor(
+        np.random.default_rng(1).permutation(np.arange(36.0)).reshape(1, 1, 6, 6), requires_grad=True
+    )
     dims = PoolDims.of((1, 1, 6, 6), 3, stride=2, padding=1)
     assert gradgradcheck(lambda a: apply("max_pool", a, dims=dims, indices=True, op="p")[0], (x,))
     assert gradgradcheck(

@@ -83,8 +83,8 @@ _BAD: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: F.conv2d(np.zeros((4, 4)), np.zeros((1, 1, 3, 3))),
         ShapeError,
-        "conv2d needs input of rank 4 (batch, channels, height, width) or 3 (channels, height, width). Received: "
-        "input with shape (4, 4) and dtype float64. Add the missing axes: input[None, None].",
+        "conv2d needs input of rank 4 (batch, channels, height, width) or 3 (channels, height, width). "
+        "Received: input with shape (4, 4) and dtype float64. Add the missing axes: input[None, None].",
     ),
     (
         lambda: F.conv2d(_X, _W[0]),

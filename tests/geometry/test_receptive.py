@@ -66,5 +66,5 @@ def test_up_sampling_gives_fractions() -> None:
 
 
 def test_only_windows() -> None:
-    with pytest.raises(ArgumentError, match="a chain of Window values. Received: window=3"):
+    with pytest.raises(ArgumentError, match=r"a chain of Window values. Received: window=3"):
         receptive_field([3])  # type: ignore[list-item]

@@ -81,9 +81,11 @@ def test_tile_within_fills_inner_axes_first() -> None:
 def test_refusals() -> None:
     with pytest.raises(ArgumentError, match=r"an operation among forward, .* Received: operation='backward'"):
         choose("backward", _DENSE, "float32")
-    with pytest.raises(ArgumentError, match="a family among numpy-pointwise, .* Received: family='cudnn'"):
+    with pytest.raises(ArgumentError, match=r"a family among numpy-pointwise, .* Received: family='cudnn'"):
         choose("forward", _DENSE, "float32", "cudnn")
-    with pytest.raises(ArgumentError, match="does not accept this: it needs one tap and stride 1. Received:"):
+    with pytest.raises(
+        ArgumentError, match=r"does not accept this: it needs one tap and stride 1. Received:"
+    ):
         choose("forward", _DENSE, "float32", "numpy-pointwise")
 
 

@@ -49,7 +49,13 @@ def test_gradients_are_adjoint(dims: ConvDims) -> None:
         np.vdot(reference.conv.data_gradient(dims, gy, w), x),
         np.vdot(reference.conv.weight_gradient(dims, x, gy), w),
     ):
-        assert_same(np.asarray(other), np.asarray(inner), rtol=1e-9, atol=1e-9, reason="the same sum in another order, float64")
+        assert_same(
+            np.asarray(other),
+            np.asarray(inner),
+            rtol=1e-9,
+            atol=1e-9,
+            reason="the same sum in another order, float64",
+        )
 
 
 @given(conv_dims(ranks=(1, 3)))
@@ -74,7 +80,13 @@ def test_avg_pool_gradient_is_adjoint(dims: PoolDims) -> None:
     x, gy = random_array(dims.input_shape, 1), random_array(dims.output_shape, 2)
     inner = np.vdot(gy, reference.pool.avg_pool(dims, x))
     other = np.vdot(reference.pool.avg_pool_gradient(dims, gy), x)
-    assert_same(np.asarray(other), np.asarray(inner), rtol=1e-9, atol=1e-9, reason="the same sum in another order, float64")
+    assert_same(
+        np.asarray(other),
+        np.asarray(inner),
+        rtol=1e-9,
+        atol=1e-9,
+        reason="the same sum in another order, float64",
+    )
 
 
 def test_max_pool_rules() -> None:

@@ -505,7 +505,9 @@ def test_a_falling_rate_reaches_zero_and_survives_stopping(tmp_path: Path) -> No
 
 
 def test_only_known_decays(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="lr_decay to be one of none, linear. Received: lr_decay='cosine'."):
+    with pytest.raises(
+        ArgumentError, match=r"lr_decay to be one of none, linear. Received: lr_decay='cosine'."
+    ):
         trainer_of(None, lr_decay="cosine")
     trainer = trainer_of(tmp_path / "run", epochs=1, lr_decay="linear")
     trainer.fit()
@@ -513,3 +515,20 @@ def test_only_known_decays(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('lr_decay = "linear"', 'lr_decay = "cosine"'))
     with pytest.raises(FileFormatError, match=r"training\.lr_decay"):
         read_config(file)
+
+
+def test_blas_uses_one_thread_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait for each other cost more than they bring, and bits may depend on their number."""
+    control = pytest.importorskip("threadpoolctl", reason="comes with the extra that training needs")
+    trainer = trainer_of(None, epochs=1)
+    seen = set()
+    learn = trainer._learn
+
+    def watched(batch: Any) -> Any:
+        seen.update(pool["num_threads"] for pool in control.threadpool_info() if pool["user_api"] == "blas")
+        return learn(batch)
+
+    monkeypatch.setattr(trainer, "_learn", watched)
+    trainer.fit()
+    assert seen <= {1}
+    assert seen, "NumPy's BLAS is one that can be asked"

@@ -14,6 +14,7 @@ from tilewright.nn import Module
 from tilewright.op.random import manual_seed
 from tilewright.optim import SGD
 from tilewright.train import progress as shown
+from tilewright.train.blas import one_thread
 from tilewright.train.checkpoint import remove_leftovers
 from tilewright.train.config import LR_DECAYS, TrainingConfig, describe_run, same_facts, write_config
 from tilewright.train.evaluate import Evaluation, as_pair, evaluate
@@ -161,7 +162,7 @@ class Trainer:
             OSError: the disk refuses.
         """
         self._prepare(resume, overwrite)
-        with Interrupts() as interrupts, shown.choose(self.progress) as display:
+        with one_thread(), Interrupts() as interrupts, shown.choose(self.progress) as display:
             interrupts.on_first = display.stopping
             self._learn_all(interrupts, display)
         best, last = self.position.best, self.position.last
