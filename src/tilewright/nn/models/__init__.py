@@ -64,6 +64,7 @@ DEFAULTS: Mapping[str, TrainingDefaults] = MappingProxyType(
         "lenet5": TrainingDefaults(
             optimizer="sgd",
             lr=0.02,
+            lr_decay="linear",
             momentum=0.9,
             batch_size=64,
             epochs=MappingProxyType({"digits": 40, "mnist": 5, "fashion_mnist": 10}),
