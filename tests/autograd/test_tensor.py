@@ -589,3 +589,17 @@ def test_inputs_of_every_layout() -> None:
         ((y @ y.t()).exp() + y.sum()).mean().backward()
         assert_same(x.grad, y.grad, rtol=1e-12, atol=0, reason="float64 sums in another order of memory")
         assert_same(array, before, **EXACT)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns"), [(64, 100, 500), (70, 33, 7), (5, 784, 10), (9, 300, 1)]
+)
+def test_a_rows_bits_do_not_depend_on_its_place(dtype: Any, rows: int, inner: int, columns: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, inner)).astype(dtype)
+    y = tw.tensor(rng.standard_normal((inner, columns)).astype(dtype))
+    order = rng.permutation(rows)
+    whole = (tw.tensor(x) @ y).numpy()
+    shuffled = (tw.tensor(x[order]) @ y).numpy()
+    assert_same(shuffled, whole[order], rtol=0, atol=0, reason="the same bits")

@@ -77,10 +77,12 @@ class TestTheSmallDigitNetwork:
         # Probabilities 5/8 and 3/8.
         assert abs(float(loss) + (math.log(5 / 8) + math.log(3 / 8)) / 2) < 1e-15
 
-    def test_the_published_settings_are_the_presets(self) -> None:
+    def test_the_published_settings_are_the_presets_but_for_the_rate(self) -> None:
+        """At the published constant rate one pass ends near 96.5 %, now above and now below; see DEFAULTS."""
         settings = tw.nn.models.DEFAULTS["digitnet"]
-        assert (settings.optimizer, settings.lr, settings.momentum) == ("sgd", 0.01, 0.9)
+        assert (settings.optimizer, settings.momentum) == ("sgd", 0.9)
         assert (settings.batch_size, settings.epochs["mnist"]) == (60, 1)
+        assert (settings.lr, settings.lr_decay) == (0.03, "linear")
 
     def test_it_learns_small_digits_and_says_so_every_hundred_batches(
         self, capsys: pytest.CaptureFixture[str]

@@ -90,3 +90,12 @@ def test_bad_maps_are_refused(
     with pytest.raises(kind) as caught:
         draw_features(image, maps, tmp_path / "f.png")
     assert str(caught.value).startswith(message)
+
+
+def test_a_map_that_is_not_shown_does_not_set_the_scale(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).standard_normal((20, 5, 5))
+    image = np.zeros((1, 5, 5))
+    draw_features(image, [("conv", maps)], tmp_path / "before.png")
+    maps[18] *= 1000
+    draw_features(image, [("conv", maps)], tmp_path / "after.png")
+    assert (tmp_path / "before.png").read_bytes() == (tmp_path / "after.png").read_bytes()

@@ -30,7 +30,8 @@ def draw_features(
 ) -> Path:
     """Draw a picture at the left and, for each of up to 64 layers, a row of up to 16 of its maps.
 
-    Every row has a scale of its own, written beside it: white is zero, orange above, blue below.
+    Every row has a scale of its own, taken from the maps shown and written beside it: white is zero, orange
+    above, blue below.
 
     Args:
         image: (channels, height, width), any real dtype. One channel is drawn grey, three as colours, any
@@ -75,9 +76,10 @@ def draw_features(
         shown = min(len(layer), MOST_MAPS)
         page.write(left, top + 0.18, style.fit(name, style.TEXT_SIZE, label - 0.1, bold=True), bold=True)
         count = f"{shown} of {len(layer):,} shown" if shown < len(layer) else _shown_all(shown)
-        for line, words in enumerate((_shape(layer), f"{count}, {_range(layer)}")):
+        for line, words in enumerate((_shape(layer), f"{count}, {_range(layer[:shown])}")):
             page.write(left, top + 0.36 + 0.16 * line, words, size=style.SMALL_SIZE, colour=style.MUTED)
-        limit = reach(layer)
+        # A strong map that isn't shown would leave those that are nearly white.
+        limit = reach(layer[:shown])
         for channel in range(shown):
             page.picture(
                 signed_picture(layer[channel], limit), left + label + channel * (tile + gap), top, tile

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.polynomial import chebyshev
 
 from tilewright.op.select import select
 
@@ -37,6 +36,8 @@ _BLOCK = 32768
 @cache
 def _powers(degree: int) -> tuple[float, ...]:
     """The coefficients of p, highest first, as a polynomial in u from −1 to 1: t runs from _T_LEAST to 1."""
+    # Only GELU needs it, and it takes a while to import.
+    from numpy.polynomial import chebyshev
 
     def p(u: Array) -> Array:
         t = _T_LEAST + (u + 1.0) * (1.0 - _T_LEAST) / 2.0

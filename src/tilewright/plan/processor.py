@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 # Vector extensions that decide which kernels can run, widest first.
@@ -38,7 +37,8 @@ def usable_cores() -> int:
 def _from_cpuinfo() -> tuple[str, frozenset[str]]:
     """Name and flags as Linux lists them; empty elsewhere."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         return "", frozenset()
     name, flags = "", frozenset[str]()
