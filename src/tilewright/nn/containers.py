@@ -144,7 +144,7 @@ class ModuleList(_Numbered):
     """A list of modules; it has no forward of its own.
 
     >>> heads = ModuleList(Linear(8, 2) for _ in range(3))
-    >>> outputs = [head(x) for head in heads]
+    >>> outputs = [head(tw.zeros(4, 8)) for head in heads]
     """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
@@ -186,7 +186,7 @@ class ModuleDict(Module):
     """A dict of modules, in the order in which they came; it has no forward of its own.
 
     >>> pools = ModuleDict({"max": MaxPool2d(2), "mean": AvgPool2d(2)})
-    >>> y = pools["max"](x)
+    >>> y = pools["max"](tw.zeros(1, 3, 8, 8))
     """
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:

@@ -131,7 +131,7 @@ class Conv(_ConvBase):
         ArgumentError, DtypeError: an argument outside its rule.
 
     >>> Conv(3, 8, (3, 3, 3, 3), padding="same")(tw.zeros(1, 3, 4, 4, 4, 4)).shape
-    (1, 8, 4, 4, 4, 4)
+    Size([1, 8, 4, 4, 4, 4])
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class Conv2d(Conv):
     """:class:`Conv` over (batch, channels, height, width).
 
     >>> Conv2d(1, 32, 5, padding="same")(tw.zeros(8, 1, 28, 28)).shape
-    (8, 32, 28, 28)
+    Size([8, 32, 28, 28])
     """
 
     fixed_rank: ClassVar[int | None] = 2
@@ -247,7 +247,7 @@ class ConvTranspose(_ConvBase):
         ArgumentError, DtypeError: an argument outside its rule.
 
     >>> ConvTranspose2d(8, 3, 4, stride=2, padding=1)(tw.zeros(1, 8, 7, 7)).shape
-    (1, 3, 14, 14)
+    Size([1, 3, 14, 14])
     """
 
     transposed: ClassVar[bool] = True

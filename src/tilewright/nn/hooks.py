@@ -22,8 +22,11 @@ class Hook:
 class RemovableHandle:
     """What registering a hook returns: :meth:`remove` takes it off, and so does the end of a ``with`` block.
 
-    >>> with layer.register_forward_hook(print):
-    ...     layer(x)
+    >>> layer, shapes = nn.Conv2d(1, 6, 5), []
+    >>> with layer.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape)):
+    ...     _ = layer(tw.zeros(1, 1, 28, 28))
+    >>> shapes
+    [Size([1, 6, 24, 24])]
     """
 
     def __init__(self, hooks: dict[int, Hook], number: int) -> None:

@@ -279,7 +279,8 @@ def by_name(name: str, tensor: Tensor, *, generator: Generator | None = None) ->
         ArgumentError: an unknown name.
         ShapeError: a weight with fewer than two axes.
 
-    >>> by_name("glorot", layer.weight)
+    >>> by_name("glorot", tw.empty(6, 1, 5, 5)).shape
+    Size([6, 1, 5, 5])
     """
     return NAMES[one_of(name, tuple(NAMES), "name", "by_name")](tensor, generator=generator)
 

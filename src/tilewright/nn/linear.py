@@ -29,7 +29,7 @@ class Linear(Module):
         ArgumentError, DtypeError: an argument outside its rule.
 
     >>> Linear(400, 120)(tw.zeros(8, 400)).shape
-    (8, 120)
+    Size([8, 120])
     """
 
     weight: Parameter

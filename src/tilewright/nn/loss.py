@@ -143,7 +143,7 @@ class CrossEntropyLoss(_WeightedLoss):
         ArgumentError: an argument outside its rule.
 
     >>> CrossEntropyLoss()(tw.tensor([[2.0, 0.0]]), tw.tensor([0])).item()  # log(1 + exp(-2))
-    0.12692805...
+    0.126928...
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class Module(Members):
     ...     def forward(self, x):
     ...         return self.fc(self.conv(x).relu().flatten(1))
     >>> Net()(tw.zeros(2, 1, 28, 28)).shape
-    (2, 10)
+    Size([2, 10])
     """
 
     pointwise: ClassVar[bool] = False

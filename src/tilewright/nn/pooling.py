@@ -77,7 +77,7 @@ class MaxPool(_Pool):
         ArgumentError: an argument outside its rule.
 
     >>> MaxPool((2, 2))(tw.zeros(1, 6, 28, 28)).shape
-    (1, 6, 14, 14)
+    Size([1, 6, 14, 14])
     """
 
     def __init__(

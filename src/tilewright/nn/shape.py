@@ -30,7 +30,7 @@ class Flatten(Module):
     """Joins the axes from ``start_dim`` to ``end_dim`` into one; by default all but the batch.
 
     >>> Flatten()(tw.zeros(2, 3, 4, 5)).shape
-    (2, 60)
+    Size([2, 60])
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -55,7 +55,7 @@ class Unflatten(Module):
         ArgumentError: sizes that are no integers, less than -1, or more than one -1.
 
     >>> Unflatten(1, (3, 4, 5))(tw.zeros(2, 60)).shape
-    (2, 3, 4, 5)
+    Size([2, 3, 4, 5])
     """
 
     def __init__(self, dim: int, unflattened_size: tuple[int, ...] | list[int]) -> None:

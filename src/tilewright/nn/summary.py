@@ -131,6 +131,16 @@ def summary(
         ArgumentError: the shape or the batch isn't made of whole numbers, at least 1.
 
     >>> print(summary(Sequential(Conv2d(1, 8, 3), ReLU(), MaxPool2d(2)), (1, 28, 28)))
+    Sequential on input 1×1×28×28
+    -------------------------------------------------------------------
+    Layer  Type       Output shape  Parameters   FLOPs  Receptive field
+    -------------------------------------------------------------------
+    0      Conv2d     1×8×26×26             80  97,344              3×3
+    1      ReLU       1×8×26×26              0       0              3×3
+    2      MaxPool2d  1×8×13×13              0   5,408              4×4
+    -------------------------------------------------------------------
+    Parameters: 80 (80 trainable)
+    FLOPs: 102,752 for a batch of 1
     """
     if not isinstance(model, Module):
         raise DtypeError("summary needs a Module.", describe(model=model))

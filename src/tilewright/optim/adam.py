@@ -36,7 +36,7 @@ class Adam(Optimizer):
     Raises:
         ArgumentError, DtypeError: an argument outside its rule.
 
-    >>> optimizer = Adam(model.parameters(), lr=1e-3)
+    >>> optimizer = Adam(nn.Linear(3, 1).parameters(), lr=1e-3)
     """
 
     remembers: ClassVar[tuple[str, ...]] = ("step", "exp_avg", "exp_avg_sq")

@@ -34,9 +34,10 @@ class SGD(Optimizer):
     Raises:
         ArgumentError, DtypeError: an argument outside its rule.
 
+    >>> model = nn.Linear(3, 1)
     >>> optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9)
     >>> optimizer.zero_grad()
-    >>> loss(model(x), target).backward()
+    >>> model(tw.ones(2, 3)).square().mean().backward()
     >>> optimizer.step()
     """
 

@@ -45,7 +45,7 @@ class Autoencoder(Configured, Module):
     >>> model = Autoencoder(embedding=32)
     >>> code = model.encode(tw.zeros(8, 1, 28, 28))  # (8, 32)
     >>> model.decode(code).shape
-    (8, 1, 28, 28)
+    Size([8, 1, 28, 28])
     >>> model.compression_ratio
     24.5
     """

@@ -31,7 +31,7 @@ class DigitNet(Configured, Sequential):
         ArgumentError: an argument outside its rule.
 
     >>> DigitNet()(tw.zeros(60, 1, 28, 28)).shape
-    (60, 10)
+    Size([60, 10])
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class LeNet5(Configured, Sequential):
         ArgumentError: an argument outside its rule.
 
     >>> LeNet5()(tw.zeros(64, 1, 28, 28)).shape
-    (64, 10)
+    Size([64, 10])
     """
 
     def __init__(
