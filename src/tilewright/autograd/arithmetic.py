@@ -12,8 +12,9 @@ from tilewright.autograd.checks import broadcast
 from tilewright.autograd.dtypes import get_default_dtype, of_number, result_type
 from tilewright.autograd.operands import cast as cast
 from tilewright.autograd.operands import combine, pair, python_number, raw, unbroadcast
-from tilewright.autograd.tape import Context, Taped, X, apply, is_tensor, made, rule
+from tilewright.autograd.tape import Array, Context, Taped, X, apply, is_tensor, made, rule
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.op.select import select
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -141,6 +142,13 @@ def _chosen_backward(context: Context, gradient: Tensor, wins: Callable[[Any, An
     )
 
 
+def _where_forward(context: Context, condition: Array, chosen: Array, otherwise: Array) -> Array:
+    # Both are of one dtype here; numbers as wide as an integer are chosen by their bits, far faster.
+    if chosen.dtype == otherwise.dtype and chosen.dtype.kind == "f" and chosen.dtype.itemsize in (4, 8):
+        return select(condition, chosen, otherwise, chosen.dtype)
+    return np.asarray(np.where(condition, chosen, otherwise))
+
+
 def _where_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
     condition = context.operand(0)
     needs, shapes = context.needs, context.shapes
@@ -165,7 +173,7 @@ rule("remainder", _plain(np.remainder), _remainder_backward, keeps=_both_for_sec
 rule("pow", _power_forward, _power_backward, keeps=(0, 1))
 rule("maximum", _plain(np.maximum), _larger_backward, keeps=(0, 1), keeps_output=False)
 rule("minimum", _plain(np.minimum), _smaller_backward, keeps=(0, 1), keeps_output=False)
-rule("where", _plain(np.where), _where_backward, keeps=(0,), keeps_output=False)
+rule("where", _where_forward, _where_backward, keeps=(0,), keeps_output=False)
 
 
 # --- the functions ---------------------------------------------------------------------------------------
