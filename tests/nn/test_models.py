@@ -201,3 +201,13 @@ def test_models_learn_two_patterns(name: str) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("name", models.NAMES)
+def test_an_images_result_is_the_same_bits_in_any_batch(name: str) -> None:
+    model = models.create(name).eval()
+    images = tw.randn(37, 1, 28, 28)
+    with tw.no_grad():
+        together = model(images).numpy()
+        for first, last in ((0, 1), (1, 4), (4, 20), (20, 37)):
+            assert model(images[first:last]).numpy().tobytes() == together[first:last].tobytes()

@@ -90,7 +90,7 @@ _stepwise("trunc", _unless_whole(np.trunc))
 
 
 def _relu_backward(context: Context, gradient: Tensor) -> Tensor:
-    return where(context.output() <= 0, 0.0, gradient)  # type: ignore[no-any-return]
+    return where(context.output() <= 0, 0.0, gradient)  # type: ignore[no-any-return]  # where has two forms
 
 
 rule("relu", _forward(lambda x: np.maximum(x, x.dtype.type(0))), _relu_backward, keeps=())

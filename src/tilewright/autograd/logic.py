@@ -154,7 +154,7 @@ def isclose(input: X, other: X, rtol: float = 1e-5, atol: float = 1e-8, equal_na
 
 def _like(input: X, found: Any) -> X:
     result: Any = made(found) if isinstance(input, Taped) else found
-    return result  # type: ignore[no-any-return]
+    return result  # type: ignore[no-any-return]  # a Tensor for a Tensor
 
 
 def allclose(input: X, other: X, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tilewright.autograd.arithmetic import where
 from tilewright.autograd.elementwise import clamp, exp, sigmoid, tanh
-from tilewright.autograd.tape import Array, Context, apply, rule
+from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, rule
 from tilewright.op import activation as op
 from tilewright.op import softmax as softmax_op
 from tilewright.op.dropout import drop
@@ -39,7 +39,7 @@ def _activation(
     slope = f"{name}_gradient"
 
     def backward(context: Context, g: Tensor) -> Tensor:
-        return apply(slope, g, context.input(0), **context.attributes)  # type: ignore[no-any-return]
+        return apply_to_tensors(slope, g, context.input(0), **context.attributes)
 
     def keeps(needs: tuple[bool, ...]) -> tuple[int, ...]:
         return (0, 1) if needs[1] and curve is not None else (1,)
@@ -128,7 +128,7 @@ def _softmax(context: Context, x: Array, *, axis: int) -> Array:
 
 
 def _softmax_backward(context: Context, g: Tensor) -> Tensor:
-    return apply("softmax_gradient", g, context.output(), **context.attributes)  # type: ignore[no-any-return]
+    return apply_to_tensors("softmax_gradient", g, context.output(), **context.attributes)
 
 
 def _softmax_gradient(context: Context, g: Array, y: Array, *, axis: int) -> Array:
@@ -151,9 +151,7 @@ def _log_softmax(context: Context, x: Array, *, axis: int) -> Array:
 
 
 def _log_softmax_backward(context: Context, g: Tensor) -> Tensor:
-    return apply(  # type: ignore[no-any-return]
-        "log_softmax_gradient", g, context.output(), **context.attributes
-    )
+    return apply_to_tensors("log_softmax_gradient", g, context.output(), **context.attributes)
 
 
 def _log_softmax_gradient(context: Context, g: Array, y: Array, *, axis: int) -> Array:
@@ -190,7 +188,7 @@ def _drop(context: Context, x: Array, *, keep: Array, p: float, op_name: str) ->
 
 def _drop_backward(context: Context, g: Tensor) -> Tensor:
     # Linear: the gradient goes through the same mask.
-    return apply("drop", g, **context.attributes)  # type: ignore[no-any-return]
+    return apply_to_tensors("drop", g, **context.attributes)
 
 
 rule("drop", _drop, _drop_backward, keeps=(), keeps_output=False)

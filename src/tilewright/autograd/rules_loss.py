@@ -12,7 +12,7 @@ import numpy as np
 
 from tilewright.autograd.arithmetic import where
 from tilewright.autograd.elementwise import clamp, exp, log, log1p, sigmoid
-from tilewright.autograd.tape import Array, Context, apply, is_tensor, made, rule
+from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, is_tensor, made, rule
 from tilewright.op import labels as labels_op
 from tilewright.op import loss as op
 from tilewright.op.labels import Labels
@@ -113,9 +113,7 @@ def _nll(context: Context, x: Array, *, labels: Labels) -> Array:
 
 
 def _nll_backward(context: Context, g: Tensor) -> Tensor:
-    return apply(  # type: ignore[no-any-return]
-        "nll_gradient", g, labels=context.attributes["labels"], shape=context.shapes[0]
-    )
+    return apply_to_tensors("nll_gradient", g, labels=context.attributes["labels"], shape=context.shapes[0])
 
 
 def _nll_gradient(context: Context, g: Array, *, labels: Labels, shape: tuple[int, ...]) -> Array:
@@ -124,7 +122,7 @@ def _nll_gradient(context: Context, g: Array, *, labels: Labels, shape: tuple[in
 
 def _nll_gradient_backward(context: Context, gg: Tensor) -> Tensor:
     # The loss is linear in log-probabilities, so the gradient of its gradient is the loss.
-    return apply("nll", gg, labels=context.attributes["labels"])  # type: ignore[no-any-return]
+    return apply_to_tensors("nll", gg, labels=context.attributes["labels"])
 
 
 rule("nll", _nll, _nll_backward, keeps=(), keeps_output=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tilewright.autograd.tape import Array, Context, apply, rule
+from tilewright.autograd.tape import Array, Context, apply_to_tensors, rule
 from tilewright.op import pad as op
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def _pad(context: Context, x: Array, *, pairs: op.Pairs, mode: str, value: Any) 
 
 def _pad_backward(context: Context, g: Tensor) -> Tensor:
     attributes = context.attributes
-    return apply(  # type: ignore[no-any-return]
+    return apply_to_tensors(
         "pad_gradient", g, shape=context.shapes[0], pairs=attributes["pairs"], mode=attributes["mode"]
     )
 
@@ -29,9 +29,7 @@ def _pad_gradient(context: Context, g: Array, *, shape: tuple[int, ...], pairs: 
 def _pad_gradient_backward(context: Context, gg: Tensor) -> Tensor:
     attributes = context.attributes
     # What was filled in with a constant has no gradient: 0 is filled in here.
-    return apply(  # type: ignore[no-any-return]
-        "pad", gg, pairs=attributes["pairs"], mode=attributes["mode"], value=None
-    )
+    return apply_to_tensors("pad", gg, pairs=attributes["pairs"], mode=attributes["mode"], value=None)
 
 
 rule("pad", _pad, _pad_backward, keeps=(), keeps_output=False)

@@ -9,7 +9,7 @@ back along the tape is the work of :mod:`tilewright.autograd.engine`.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -113,6 +113,10 @@ def apply(name: str, *inputs: Any, **attributes: Any) -> Any:
     return tensor
 
 
+#: :func:`apply` where a Tensor is known to come in, so that a Tensor comes out.
+apply_to_tensors: Callable[..., Tensor] = apply
+
+
 if TYPE_CHECKING:
 
     def run(name: str, first: X, /, *others: Any, **attributes: Any) -> X:
@@ -158,7 +162,7 @@ def _open(
             edges.append(x if node is None else (node, x._index))
         if keeps is None or number in keeps:
             # A later write in place gives the caller's object another history, so the tape keeps its own.
-            kept.append(x if node is None else alias(x))  # type: ignore[arg-type]
+            kept.append(x if node is None else alias(x))  # type: ignore[arg-type]  # Taped is Tensor
         else:
             kept.append(None)
         others.append(None)
