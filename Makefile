@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # A stamp says that this extra has been installed since pyproject.toml last changed.
 TRAIN_READY := $(VENV)/.tilewright-train
 DEV_READY := $(VENV)/.tilewright-dev
+BENCH_READY := $(VENV)/.tilewright-bench
 # -qq: errors still show; notes about mirrors and new versions don't.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # One thread for BLAS in each test process: pytest already starts as many processes as there are cores.
@@ -14,7 +15,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pyth
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format-check lint types layering fmt examples clean
+.PHONY: help setup demo bench test check format-check lint types layering fmt examples clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +24,11 @@ setup: $(DEV_READY)  ## make the virtual environment, with everything developmen
 
 demo: $(TRAIN_READY)  ## train a network on 1,797 real digits and draw what it learnt (runs/demo)
 	@$(BIN)/tilewright train digits --out runs/demo --seed 0 --overwrite
+
+# BENCH: options of `tilewright bench`, for example make bench BENCH='--quick'; OUT: where the tables go.
+OUT ?= runs/bench
+bench: $(BENCH_READY)  ## measure against PyTorch and ONNX Runtime (runs/bench; a quarter of an hour)
+	@$(BIN)/tilewright bench --out $(OUT) $(BENCH)
 
 test: $(DEV_READY)  ## run the tests on all cores
 	@$(PYTEST) -n auto
@@ -90,3 +96,10 @@ $(DEV_READY): pyproject.toml | $(BIN)/python
 	@echo "Installing what development needs into $(VENV) (once; a minute or two)"
 	@$(PIP) install --editable '.[dev]'
 	@touch $@ $(TRAIN_READY)
+
+# PyTorch exactly as the tests compare with it.
+$(BENCH_READY): pyproject.toml | $(BIN)/python
+	@$(bring-pip)
+	@echo "Installing ONNX Runtime and PyTorch into $(VENV) (once; a few minutes)"
+	@$(PIP) install --editable '.[bench]' torch==2.13.0
+	@touch $@

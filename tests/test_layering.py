@@ -32,7 +32,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("functional",),
     ("nn",),
     ("optim", "data", "lens"),
-    ("train",),
+    ("train", "bench"),
     ("cli",),
 )
 # Modules of the top folder that sit in a room of another name.

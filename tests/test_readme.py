@@ -20,7 +20,7 @@ def test_the_code_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str
     exec(blocks[1], names)
     said = capsys.readouterr().out
     assert "Parameters: 61,706" in said
-    assert "forward by numpy-windows" in said
+    assert "forward by tiles-pixels" in said
 
 
 def test_links_lead_somewhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tilewright import reference
 from tilewright.geometry import ConvDims, PoolDims
 from tilewright.kernel import run
 from tilewright.op.pool import window_divisors
-from tilewright.plan import FAMILIES, Plan, choose
+from tilewright.plan import FAMILIES, Plan, choose, runnable
 
 Array = np.ndarray[Any, Any]
 
@@ -24,12 +25,15 @@ _FLOAT64 = {"rtol": 1e-11, "atol": 1e-11, "reason": "the same sum in another ord
 _MANY = settings(max_examples=2000)
 
 
-def plans(operation: str, dims: ConvDims | PoolDims) -> list[Plan]:
-    """The plan of every family but the reference that accepts."""
-    answers = [
-        family.consider(operation, dims, "float64") for family in FAMILIES if family.name != "reference"
-    ]
-    return [answer for answer in answers if isinstance(answer, Plan)]
+def plans(operation: str, dims: ConvDims | PoolDims, dtype: str = "float64") -> list[Plan]:
+    """The plan of every family but the reference that accepts; a compiled one for each instruction set."""
+    found: list[Plan] = []
+    for family in FAMILIES:
+        answer = family.answer(operation, dims, dtype, "channels_first", True)
+        if family.name == "reference" or not isinstance(answer, Plan):
+            continue
+        found += [replace(answer, target=t.name) for t in runnable()] if answer.target else [answer]
+    return found
 
 
 def poisoned(shape: tuple[int, ...], junk: float, side: str = "end") -> Array:

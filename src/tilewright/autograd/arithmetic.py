@@ -14,6 +14,7 @@ from tilewright.autograd.operands import cast as cast
 from tilewright.autograd.operands import combine, pair, python_number, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, is_tensor, made, rule
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.op.memory import copy, pooled
 from tilewright.op.select import select
 
 if TYPE_CHECKING:
@@ -78,21 +79,25 @@ def _remainder_backward(context: Context, gradient: Tensor) -> Pair:
     )
 
 
+_multiply, _power, _square = pooled(np.multiply), pooled(np.power), pooled(np.square)
+_sqrt, _reciprocal = pooled(np.sqrt), pooled(np.reciprocal)
+
+
 def _power_forward(context: Context, base: Any, exponent: Any) -> Any:
     if not isinstance(exponent, np.ndarray):
         # NumPy's own short cuts hold for Python numbers only; np.power is 20 times slower than these.
         if exponent == 2:
-            return np.square(base)
+            return _square(base)
         if exponent == 1:
-            return np.array(base)
+            return copy(np.asarray(base))
         if exponent == 3:
-            return base * base * base
+            return _multiply(_multiply(base, base), base)
         if base.dtype.kind == "f":
             if exponent == 0.5:
-                return np.sqrt(base)
+                return _sqrt(base)
             if exponent == -1:
-                return np.reciprocal(base)
-    return np.power(base, exponent)
+                return _reciprocal(base)
+    return _power(base, exponent)
 
 
 def _power_backward(context: Context, gradient: Tensor) -> Pair:
@@ -159,9 +164,10 @@ def _where_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, 
     )
 
 
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+def _plain(function: np.ufunc) -> Callable[..., Any]:
     """A NumPy function as a forward that keeps nothing."""
-    return lambda context, *arrays: function(*arrays)
+    pool = pooled(function)
+    return lambda context, *arrays: pool(*arrays)
 
 
 rule("add", _plain(np.add), _add_backward, keeps=(), keeps_output=False)

@@ -11,8 +11,10 @@ import numpy as np
 from tilewright.autograd.arithmetic import where
 from tilewright.autograd.checks import broadcast
 from tilewright.autograd.operands import cast, floating, pair, raw, unbroadcast
-from tilewright.autograd.tape import Array, Context, X, apply, rule, run
+from tilewright.autograd.tape import Array, Context, X, apply, apply_to_tensors, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.op import activation as op
+from tilewright.op.memory import in_blocks, pooled
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -46,43 +48,54 @@ def _stepwise(name: str, function: Callable[[Array], Any]) -> None:
     rule(name, _forward(function), lambda context, gradient: gradient * 0.0, keeps=(), keeps_output=False)
 
 
-def _sigmoid(x: Array) -> Any:
+def _sigmoid(out: Array, x: Array) -> None:
+    np.negative(x, out=out)
     # exp overflows to infinity for x below −88 (float32), and 1 / (1 + ∞) is the right 0.
-    return np.reciprocal(np.exp(-x) + x.dtype.type(1))
+    np.exp(out, out=out)
+    np.add(out, x.dtype.type(1), out=out)
+    np.reciprocal(out, out=out)
+
+
+def _rsqrt(out: Array, x: Array) -> None:
+    np.sqrt(x, out=out)
+    np.reciprocal(out, out=out)
 
 
 def _round_half_even(x: Array) -> Any:
-    return x if x.dtype.kind in "biu" else np.rint(x)
+    return x if x.dtype.kind in "biu" else _rint(x)
 
 
-def _unless_whole(function: Callable[[Array], Any]) -> Callable[[Array], Any]:
+def _unless_whole(function: np.ufunc) -> Callable[[Array], Any]:
     """NumPy's floor and kin refuse bools; whole numbers are their own floor."""
-    return lambda x: np.array(x) if x.dtype.kind in "biu" else function(x)
+    pool = pooled(function)
+    return lambda x: np.array(x) if x.dtype.kind in "biu" else pool(x)
 
 
-rule("neg", _forward(np.negative), lambda context, gradient: -gradient, keeps=(), keeps_output=False)
-_from_input("abs", np.absolute, lambda x: sign(x))
-_from_output("exp", np.exp, lambda y: y)
-_from_output("expm1", np.expm1, lambda y: y + 1.0)
-_from_input("log", np.log, lambda x: reciprocal(x))
-_from_input("log2", np.log2, lambda x: reciprocal(x * math.log(2.0)))
-_from_input("log10", np.log10, lambda x: reciprocal(x * math.log(10.0)))
-_from_input("log1p", np.log1p, lambda x: reciprocal(x + 1.0))
-_from_output("sqrt", np.sqrt, lambda y: reciprocal(y * 2.0))
-_from_output("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), lambda y: y * y * y * -0.5)
-_from_output("reciprocal", np.reciprocal, lambda y: -(y * y))
-_from_input("square", np.square, lambda x: x * 2.0)
-_from_input("sin", np.sin, lambda x: cos(x))
-_from_input("cos", np.cos, lambda x: -sin(x))
-_from_output("tan", np.tan, lambda y: y * y + 1.0)
-_from_output("sinh", np.sinh, lambda y: sqrt(y * y + 1.0))
-_from_input("cosh", np.cosh, lambda x: sinh(x))
-_from_output("tanh", np.tanh, lambda y: 1.0 - y * y)
-_from_input("asin", np.arcsin, lambda x: rsqrt(1.0 - x * x))
-_from_input("acos", np.arccos, lambda x: -rsqrt(1.0 - x * x))
-_from_input("atan", np.arctan, lambda x: reciprocal(x * x + 1.0))
-_from_output("sigmoid", _sigmoid, lambda y: y * (1.0 - y))
-_stepwise("sign", lambda x: np.sign(x) if x.dtype != np.bool_ else np.array(x))
+_rint, _sign = pooled(np.rint), pooled(np.sign)
+
+rule("neg", _forward(pooled(np.negative)), lambda context, gradient: -gradient, keeps=(), keeps_output=False)
+_from_input("abs", pooled(np.absolute), lambda x: sign(x))
+_from_output("exp", pooled(np.exp), lambda y: y)
+_from_output("expm1", pooled(np.expm1), lambda y: y + 1.0)
+_from_input("log", pooled(np.log), lambda x: reciprocal(x))
+_from_input("log2", pooled(np.log2), lambda x: reciprocal(x * math.log(2.0)))
+_from_input("log10", pooled(np.log10), lambda x: reciprocal(x * math.log(10.0)))
+_from_input("log1p", pooled(np.log1p), lambda x: reciprocal(x + 1.0))
+_from_output("sqrt", pooled(np.sqrt), lambda y: reciprocal(y * 2.0))
+_from_output("rsqrt", lambda x: in_blocks(_rsqrt, x), lambda y: y * y * y * -0.5)
+_from_output("reciprocal", pooled(np.reciprocal), lambda y: -(y * y))
+_from_input("square", pooled(np.square), lambda x: x * 2.0)
+_from_input("sin", pooled(np.sin), lambda x: cos(x))
+_from_input("cos", pooled(np.cos), lambda x: -sin(x))
+_from_output("tan", pooled(np.tan), lambda y: y * y + 1.0)
+_from_output("sinh", pooled(np.sinh), lambda y: sqrt(y * y + 1.0))
+_from_input("cosh", pooled(np.cosh), lambda x: sinh(x))
+_from_output("tanh", pooled(np.tanh), lambda y: 1.0 - y * y)
+_from_input("asin", pooled(np.arcsin), lambda x: rsqrt(1.0 - x * x))
+_from_input("acos", pooled(np.arccos), lambda x: -rsqrt(1.0 - x * x))
+_from_input("atan", pooled(np.arctan), lambda x: reciprocal(x * x + 1.0))
+_from_output("sigmoid", lambda x: in_blocks(_sigmoid, x), lambda y: y * (1.0 - y))
+_stepwise("sign", lambda x: _sign(x) if x.dtype != np.bool_ else np.array(x))
 _stepwise("floor", _unless_whole(np.floor))
 _stepwise("ceil", _unless_whole(np.ceil))
 _stepwise("round", _round_half_even)
@@ -90,19 +103,33 @@ _stepwise("trunc", _unless_whole(np.trunc))
 
 
 def _relu_backward(context: Context, gradient: Tensor) -> Tensor:
-    return where(context.output() <= 0, 0.0, gradient)  # type: ignore[no-any-return]  # where has two forms
+    y = context.output()
+    # Without y's history: nothing flows back through what only says where the gradient passes.
+    still = made(y._data)
+    still._version = y._version
+    return apply_to_tensors("relu_gradient", gradient, still)
 
 
-rule("relu", _forward(lambda x: np.maximum(x, x.dtype.type(0))), _relu_backward, keeps=())
+def _relu_gradient(context: Context, g: Array, y: Array) -> Array:
+    return op.relu_gradient(g, y)
+
+
+def _relu_gradient_backward(context: Context, gg: Tensor) -> tuple[Tensor, None]:
+    return apply_to_tensors("relu_gradient", gg, context.input(1)), None
+
+
+rule("relu", _forward(op.relu), _relu_backward, keeps=())
+rule("relu_gradient", _relu_gradient, _relu_gradient_backward, keeps=(1,), keeps_output=False)
 
 
 def _clamp_forward(context: Context, x: Array, low: Any, high: Any) -> Array:
-    y = x if low is None else np.maximum(x, low)
-    y = y if high is None else np.minimum(y, high)
+    y = x if low is None else _maximum(x, low)
+    y = y if high is None else _minimum(y, high)
     if any(context.needs):
-        above = True if low is None else x >= low
-        below = True if high is None else x <= high
-        context.save(inside=np.logical_and(above, below))
+        inside = _at_least(x, low) if high is None else _at_most(x, high)
+        if low is not None and high is not None:
+            inside = _both(_at_least(x, low), inside)
+        context.save(inside=inside)
         if len(context.needs) == 3 and (context.needs[1] or context.needs[2]):
             # Where low > high, high decides.
             crossed = False if low is None or high is None else low > high
@@ -123,6 +150,10 @@ def _clamp_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, 
             found.append(None)
     return tuple(found)
 
+
+_maximum, _minimum = pooled(np.maximum), pooled(np.minimum)
+_at_least, _at_most = pooled(np.greater_equal, np.bool_), pooled(np.less_equal, np.bool_)
+_both = pooled(np.logical_and, np.bool_)
 
 rule("clamp", _clamp_forward, _clamp_backward, keeps=(), keeps_output=False)
 

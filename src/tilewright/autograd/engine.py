@@ -12,9 +12,12 @@ from tilewright.autograd.mode import Recording
 from tilewright.autograd.tape import order
 from tilewright.autograd.taped import is_tensor, made
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError, describe
+from tilewright.op.memory import copy, pooled
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
+
+_add = pooled(np.add)
 
 Hooks = dict[int, "Callable[[Tensor], Tensor | None]"]
 
@@ -34,7 +37,7 @@ class _Sum:
         elif self.own:
             np.add(self.value._data, part._data, out=self.value._data)
         else:
-            self.value = made(np.asarray(self.value._data + part._data))
+            self.value = made(np.asarray(_add(self.value._data, part._data)))
             self.own = True
 
 
@@ -191,7 +194,7 @@ def _fitted(gradient: Tensor, node: Node, number: int) -> Tensor:
 def _accumulate(leaf: Tensor, gradient: Tensor, create_graph: bool, own: bool) -> None:
     if leaf.grad is None:
         # A gradient is owned by its leaf: never a view of another array, nor the caller's.
-        leaf.grad = gradient if create_graph or own else made(np.array(gradient._data))
+        leaf.grad = gradient if create_graph or own else made(copy(gradient._data))
     elif create_graph:
         leaf.grad = leaf.grad + gradient
     else:

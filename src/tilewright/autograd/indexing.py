@@ -12,6 +12,7 @@ from tilewright.autograd.operands import cast, pair
 from tilewright.autograd.subscript import Index, getitem
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
 from tilewright.errors import DtypeError, ShapeError, describe
+from tilewright.op.memory import copy, zeros
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -30,13 +31,13 @@ def _gather_forward(context: Context, x: Array, *, indices: Array, along: int) -
 def _gather_backward(context: Context, gradient: Tensor) -> Tensor:
     shape = context.shapes[0]
     assert shape is not None
-    zeros = made(np.zeros(shape, gradient.dtype))
+    start = made(zeros(shape, gradient.dtype))
     attributes = context.attributes
-    return run("scatter_add", zeros, gradient, indices=attributes["indices"], along=attributes["along"])
+    return run("scatter_add", start, gradient, indices=attributes["indices"], along=attributes["along"])
 
 
 def _scatter_add_forward(context: Context, x: Array, source: Array, *, indices: Array, along: int) -> Array:
-    out = np.array(x)
+    out = copy(x)
     np.add.at(out, _at(indices, along), source[tuple(slice(size) for size in indices.shape)])
     return out
 
@@ -58,7 +59,7 @@ def _scatter_add_backward(context: Context, gradient: Tensor) -> tuple[Tensor | 
 
 
 def _scatter_forward(context: Context, x: Array, source: Any, *, indices: Array, along: int) -> Array:
-    out = np.array(x)
+    out = copy(x)
     if isinstance(source, np.ndarray) and source.ndim:
         source = source[tuple(slice(size) for size in indices.shape)]
     out[_at(indices, along)] = source

@@ -18,6 +18,7 @@ from tilewright.autograd.operands import cast, python_number, unbroadcast
 from tilewright.autograd.subscript import Index
 from tilewright.autograd.tape import Array, Context, Taped, is_grad_enabled, is_tensor, made, record, rule
 from tilewright.errors import DtypeError, ShapeError, StateError, describe
+from tilewright.op.memory import copy_in_c_order, pooled
 from tilewright.op.random import Generator, chosen
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def compute_in_place(
     check_writable(name, target)
     source = _source(target)
     if reads_old and is_grad_enabled():
-        source._data = target._data.copy()
+        source._data = copy_in_c_order(target._data)
     value = function(source, *others, **options)
     settle(name, target, value)
     return target
@@ -221,6 +222,7 @@ def overwrite_taken(target: Tensor, arrays: Index, value: Any) -> None:
     rebase(target, record("write", (_source(target), written), target._data, chain=chain))
 
 
+_multiply = pooled(np.multiply)
 _UFUNCS = {"add_": np.add, "sub_": np.subtract, "mul_": np.multiply, "div_": np.true_divide}
 
 
@@ -237,7 +239,7 @@ def _directly(name: str, target: Tensor, other: Any, alpha: float) -> bool:
         if raw.dtype != data.dtype or raw.shape != data.shape:
             return False
         if alpha != 1:
-            raw = raw * data.dtype.type(alpha)
+            raw = _multiply(raw, data.dtype.type(alpha))
     elif isinstance(raw, (bool, int, float)):
         raw = data.dtype.type(raw * alpha)
     else:

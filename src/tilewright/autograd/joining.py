@@ -12,13 +12,19 @@ from tilewright.autograd.dtypes import promote_types
 from tilewright.autograd.operands import cast
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.kernel import buffers
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
 
 def _cat_forward(context: Context, *arrays: Array, along: int, sizes: tuple[int, ...]) -> Array:
-    return np.concatenate(arrays, axis=along)
+    first = arrays[0]
+    # NumPy joins arrays in C order where one of them lies so; other layouts are left to it.
+    if not first.flags.c_contiguous or sum(x.nbytes for x in arrays) < buffers.LARGE:
+        return np.concatenate(arrays, axis=along)
+    shape = (*first.shape[:along], sum(sizes), *first.shape[along + 1 :])
+    return np.concatenate(arrays, axis=along, out=buffers.empty(shape, first.dtype))
 
 
 def _cat_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:

@@ -10,13 +10,14 @@ import numpy as np
 from tilewright.autograd.operands import combine, raw
 from tilewright.autograd.tape import Taped, X, made, rule, run
 from tilewright.errors import DtypeError, describe
+from tilewright.op.memory import pooled
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda context, *arrays: function(*arrays)
 
 
-for _name, _function in (
+for _name, _test in (
     ("eq", np.equal),
     ("ne", np.not_equal),
     ("lt", np.less),
@@ -27,15 +28,18 @@ for _name, _function in (
     ("logical_or", np.logical_or),
     ("logical_xor", np.logical_xor),
     ("logical_not", np.logical_not),
-    ("bitwise_and", np.bitwise_and),
-    ("bitwise_or", np.bitwise_or),
-    ("bitwise_xor", np.bitwise_xor),
-    ("bitwise_not", np.invert),
     ("isnan", np.isnan),
     ("isinf", np.isinf),
     ("isfinite", np.isfinite),
 ):
-    rule(_name, _plain(_function))
+    rule(_name, _plain(pooled(_test, np.bool_)))
+for _name, _bitwise in (
+    ("bitwise_and", np.bitwise_and),
+    ("bitwise_or", np.bitwise_or),
+    ("bitwise_xor", np.bitwise_xor),
+    ("bitwise_not", np.invert),
+):
+    rule(_name, _plain(_bitwise))
 
 
 def eq(input: X, other: Any) -> X:

@@ -10,6 +10,7 @@ import numpy as np
 from tilewright.autograd.operands import cast, pair, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, Taped, X, rule, run
 from tilewright.errors import DtypeError, ShapeError, describe
+from tilewright.kernel import buffers
 from tilewright.op.dense import row_products
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def _matmul_forward(context: Context, x: Array, y: Array, *, by_rows: bool) -> A
     if by_rows and y.ndim == 2 and x.dtype.kind == "f":
         rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
         return row_products(rows, y.T).reshape(*x.shape[:-1], y.shape[1])
+    if x.ndim == y.ndim == 2 and x.dtype == y.dtype:
+        return np.matmul(x, y, out=buffers.empty((x.shape[0], y.shape[1]), x.dtype))
     return np.asarray(np.matmul(x, y))
 
 

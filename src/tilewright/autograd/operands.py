@@ -16,6 +16,8 @@ from tilewright.autograd.dtypes import (
 )
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
 from tilewright.errors import DtypeError, describe
+from tilewright.kernel import buffers
+from tilewright.op.memory import empty_like
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
 
 
 def _cast_forward(context: Context, x: Array, *, dtype: Any) -> Array:
-    return x.astype(dtype)
+    if x.nbytes < buffers.LARGE:
+        return x.astype(dtype)
+    found = empty_like(x, dtype=dtype)
+    np.copyto(found, x, casting="unsafe")
+    return found
 
 
 def _cast_backward(context: Context, gradient: Tensor) -> Tensor:

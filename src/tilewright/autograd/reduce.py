@@ -15,6 +15,7 @@ from tilewright.autograd.elementwise import abs, exp
 from tilewright.autograd.operands import cast, floating
 from tilewright.autograd.tape import Array, Context, Taped, X, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.op.memory import pooled
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -24,6 +25,7 @@ Axes = tuple[int, ...]
 # Typed loosely: the stubs have no overload for a `keepdims` that isn't a literal.
 _add: Any = np.add.reduce
 _multiply: Any = np.multiply.reduce
+_exp, _square, _subtract = pooled(np.exp), pooled(np.square), pooled(np.subtract)
 
 
 class ValuesIndices(NamedTuple):
@@ -81,7 +83,7 @@ def _var_forward(context: Context, x: Array, *, over: Axes, keepdim: bool, corre
         wide = x.astype(np.float32)
         found = _var_forward(context, wide, over=over, keepdim=keepdim, correction=correction)
         return found.astype(np.float16)
-    around = x - np.mean(x, axis=over, keepdims=True)
+    around = _subtract(x, np.mean(x, axis=over, keepdims=True))
     np.square(around, out=around)
     freedom = builtins.max(_count(x.shape, over) - correction, 0.0)
     return _add(around, axis=over, keepdims=keepdim) / x.dtype.type(freedom)
@@ -147,7 +149,7 @@ def _logsumexp_forward(context: Context, x: Array, *, over: Axes, keepdim: bool)
     top = np.maximum.reduce(x, axis=over, keepdims=True)
     # ∞ − ∞ would be NaN, so infinities are left as they are.
     shift = np.where(np.isfinite(top), top, x.dtype.type(0))
-    total = np.log(_add(np.exp(x - shift), axis=over, keepdims=True)) + shift
+    total = np.log(_add(_exp(_subtract(x, shift)), axis=over, keepdims=True)) + shift
     return total if keepdim else total.reshape([n for i, n in enumerate(x.shape) if i not in over])
 
 
@@ -159,7 +161,7 @@ def _logsumexp_backward(context: Context, gradient: Tensor) -> Tensor:
 
 def _norm_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
-    return np.sqrt(_add(np.square(wide), axis=over, keepdims=keepdim)).astype(x.dtype)
+    return np.sqrt(_add(_square(wide), axis=over, keepdims=keepdim)).astype(x.dtype)
 
 
 def _norm_backward(context: Context, gradient: Tensor) -> Tensor:

@@ -16,11 +16,14 @@ from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, is
 from tilewright.op import labels as labels_op
 from tilewright.op import loss as op
 from tilewright.op.labels import Labels
+from tilewright.op.memory import pooled
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
 Gradients = tuple["Tensor | None", ...]
+
+_multiply, _subtract = pooled(np.multiply), pooled(np.subtract)
 
 
 def _as_tensor(value: Any) -> Tensor:
@@ -65,8 +68,8 @@ def _difference_loss(
         context: Context, x: Array, target: Array, *, weight: Array | None, **attributes: Any
     ) -> Array:
         op.check_pair(x, target, f"{name}_loss")
-        found: Array = value(x - target, **attributes)
-        return found if weight is None else found * weight
+        found: Array = value(_subtract(x, target), **attributes)
+        return found if weight is None else _multiply(found, weight)
 
     def backward(context: Context, g: Tensor) -> Gradients:
         both = (_as_tensor(context.operand(0)), _as_tensor(context.operand(1)))
@@ -76,8 +79,8 @@ def _difference_loss(
     def gradient(
         context: Context, g: Array, x: Array, target: Array, *, weight: Array | None, **attributes: Any
     ) -> Array:
-        found: Array = g * slope(x - target, **attributes)
-        return found if weight is None else found * weight
+        found: Array = _multiply(g, slope(_subtract(x, target), **attributes))
+        return found if weight is None else _multiply(found, weight)
 
     def again(context: Context, gg: Tensor) -> Gradients:
         g, x, target = context.input(0), context.input(1), context.input(2)
@@ -87,7 +90,7 @@ def _difference_loss(
         if context.needs[0]:
             for_g = apply(gradient_name, gg, x, target, **context.attributes)
         if context.needs[1] or context.needs[2]:
-            bend = made(np.asarray(curve(x._data - target._data, **attributes)))
+            bend = made(np.asarray(curve(_subtract(x._data, target._data), **attributes)))
             for_x = _weighted(gg * g * bend, weight)
         return (
             for_g,

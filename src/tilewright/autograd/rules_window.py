@@ -23,7 +23,8 @@ def _conv(context: Context, x: Array, w: Array, bias: Array | None, *, dims: Con
     return conv_op.conv_forward(dims, x, w, bias, op=op)
 
 
-def _conv_backward(context: Context, gradient: Tensor) -> Gradients:
+def conv_backward(context: Context, gradient: Tensor) -> Gradients:
+    """The gradients of input, weight and bias from that of x ⋆ w + bias."""
     dims, op = context.attributes["dims"], context.attributes["op"]
     needs = context.needs
     return (
@@ -117,24 +118,24 @@ def _avg_pool_gradient_backward(context: Context, gradient: Tensor) -> Gradients
     return (apply("avg_pool", gradient, **context.attributes),)
 
 
-def _the_other(needs: tuple[bool, ...]) -> tuple[int, ...]:
+def the_other(needs: tuple[bool, ...]) -> tuple[int, ...]:
     """Each operand's gradient reads the other operand, and only that."""
     return tuple(i for i, wanted in ((1, needs[0]), (0, needs[1])) if wanted)
 
 
-rule("conv", _conv, _conv_backward, keeps=_the_other, keeps_output=False)
+rule("conv", _conv, conv_backward, keeps=the_other, keeps_output=False)
 rule(
     "conv_data_gradient",
     _data_gradient,
     _data_gradient_backward,
-    keeps=_the_other,
+    keeps=the_other,
     keeps_output=False,
 )
 rule(
     "conv_weight_gradient",
     _weight_gradient,
     _weight_gradient_backward,
-    keeps=_the_other,
+    keeps=the_other,
     keeps_output=False,
 )
 rule("max_pool", _max_pool, _max_pool_backward, keeps=(), keeps_output=False)

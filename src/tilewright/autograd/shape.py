@@ -11,13 +11,23 @@ from tilewright.autograd.checks import axes, axis, sizes, whole
 from tilewright.autograd.joining import cat, chunk, concat, concatenate, hstack, split, stack, unbind, vstack
 from tilewright.autograd.tape import Array, Context, Taped, X, rule, run
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.kernel import buffers
+from tilewright.op.memory import copy, copy_in_c_order
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
+# Whether NumPy can be asked to reshape without copying, and then refuses where it would have to.
+_RESHAPE_REFUSES = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+
 
 def _reshape_forward(context: Context, x: Array, *, shape: tuple[int, ...]) -> Array:
-    return x.reshape(shape)
+    if x.flags.c_contiguous or x.nbytes < buffers.LARGE or not _RESHAPE_REFUSES:
+        return x.reshape(shape)
+    try:
+        return np.reshape(x, shape, copy=False)
+    except ValueError:
+        return copy_in_c_order(x).reshape(shape)
 
 
 def _reshape_backward(context: Context, gradient: Tensor) -> Tensor:
@@ -34,11 +44,11 @@ def _permute_backward(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _clone_forward(context: Context, x: Array) -> Array:
-    return np.array(x)
+    return copy(x)
 
 
 def _contiguous_forward(context: Context, x: Array) -> Array:
-    return np.array(x, order="C")
+    return copy_in_c_order(x)
 
 
 def _same(context: Context, gradient: Tensor) -> Tensor:
@@ -46,7 +56,7 @@ def _same(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _flip_forward(context: Context, x: Array, *, over: tuple[int, ...]) -> Array:
-    return np.flip(x, over).copy()
+    return copy_in_c_order(np.flip(x, over))
 
 
 def _flip_backward(context: Context, gradient: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from tilewright.autograd.context import Discard
 from tilewright.autograd.operands import unbroadcast
 from tilewright.autograd.tape import RULES, Array, Chain, Context, Taped, X, replay, rule, run
 from tilewright.errors import DtypeError, ShapeError, describe
+from tilewright.op.memory import copy, copy_in_c_order, zeros
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -45,7 +46,7 @@ def _take_backward(context: Context, gradient: Tensor) -> Tensor:
 
 def _scatter_to_forward(context: Context, x: Array, *, index: Index, shape: tuple[int, ...]) -> Array:
     """Zeros to which ``x`` is added at ``index``, as often as an element is named."""
-    out = np.zeros(shape, x.dtype)
+    out = zeros(shape, x.dtype)
     if any(isinstance(i, np.ndarray) and i.dtype != np.bool_ for i in index):
         np.add.at(out, index, x)
     else:
@@ -84,7 +85,7 @@ def put_into(array: Array, chain: Chain, values: Any) -> None:
 
 def _place_forward(context: Context, x: Array, *, chain: Chain, shape: tuple[int, ...]) -> Array:
     """Zeros with ``x`` at the part that ``chain`` reads."""
-    out = np.zeros(shape, x.dtype)
+    out = zeros(shape, x.dtype)
     put_into(out, chain, x)
     return out
 
@@ -95,7 +96,7 @@ def _read_chain(context: Context, gradient: Tensor) -> Tensor:
 
 def _erase_forward(context: Context, x: Array, *, chain: Chain) -> Array:
     """A copy of ``x`` with zeros at the part that ``chain`` reads."""
-    out = np.array(x, order="C")
+    out = copy_in_c_order(x)
     put_into(out, chain, x.dtype.type(0))
     return out
 
@@ -106,7 +107,7 @@ def _erase_backward(context: Context, gradient: Tensor) -> Tensor:
 
 def _write_forward(context: Context, x: Array, value: Any, *, chain: Chain) -> Array:
     """A copy of ``x`` with ``value`` at the part that ``chain`` reads."""
-    out = np.array(x)
+    out = copy(x)
     put_into(out, chain, value)
     return out
 

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 import click
 
 from tilewright._version import __version__
+from tilewright.cli.bench import bench
+from tilewright.cli.cache import cache
 from tilewright.cli.info import info
 from tilewright.cli.predict import predict
 from tilewright.cli.summary import summary
@@ -72,7 +74,7 @@ def app(debug: bool) -> None:
     """Train small convolutional networks on a CPU, and use them."""
 
 
-for command in (train, predict, summary, info):
+for command in (train, predict, summary, info, bench, cache):
     app.add_command(command)
 
 

@@ -42,10 +42,11 @@ def explain(
         ShapeError, ArgumentError: as :func:`tilewright.conv`.
 
     >>> import tilewright as tw
-    >>> print(tw.explain((1, 64, 7, 7), (32, 64, 1, 1)))
-    forward by numpy-pointwise: float32, output tile 7×7, 1 a step, scratch up to 0.00 MiB
-    Families in the order asked:
-      numpy-pointwise  accepts: chosen
+    >>> explanation = tw.explain((1, 64, 7, 7), (32, 64, 1, 1), dtype="int32")
+    >>> explanation.plan.family
+    'numpy-pointwise'
+    >>> explanation.answers[0]
+    ('tiles-pointwise', 'declines: it computes float32 and float64 only')
     """
     dims = ConvDims.of(
         _shape(input, "input"),

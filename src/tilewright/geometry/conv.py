@@ -12,7 +12,7 @@ that ordinary one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -46,6 +46,14 @@ class ConvDims:
     dilation: tuple[int, ...]
     input_dilation: tuple[int, ...]
     padding: Pairs
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Geometries are keys of caches that every call asks: their numbers are hashed once.
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
 
     @staticmethod
     def of(

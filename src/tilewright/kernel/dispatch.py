@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tilewright import reference
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.kernel import conv_pointwise, conv_taps, conv_windows, pool_numpy
+from tilewright.kernel import conv_pointwise, conv_taps, conv_tiles, conv_windows, pool_numpy
 from tilewright.plan import Plan
 
 Array = npt.NDArray[Any]
@@ -57,6 +57,10 @@ def _reference_avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Arr
 _CODE: dict[tuple[str, str], Callable[..., None]] = {
     (family, operation): getattr(module, operation)
     for family, module, operations in (
+        ("tiles-pointwise", conv_tiles, ("forward", "data_gradient", "weight_gradient")),
+        ("tiles-pixels", conv_tiles, ("forward", "data_gradient")),
+        ("tiles-channels", conv_tiles, ("forward", "data_gradient")),
+        ("tiles-weights", conv_tiles, ("weight_gradient",)),
         ("numpy-pointwise", conv_pointwise, ("forward", "data_gradient", "weight_gradient")),
         ("numpy-taps", conv_taps, ("forward", "data_gradient", "weight_gradient")),
         ("numpy-windows", conv_windows, ("forward", "data_gradient", "weight_gradient")),
@@ -74,7 +78,10 @@ _CODE: dict[tuple[str, str], Callable[..., None]] = {
 }
 
 
-def run(plan: Plan, *arrays: Array | None) -> None:
-    """Run a plan on arrays that fit it; the last ones are written to. Nothing is checked here."""
+def run(plan: Plan, *arguments: Array | str | float | None) -> None:
+    """Run a plan on arrays that fit it; the last ones are written to. Nothing is checked here.
+
+    The forward of a compiled family also takes an activation's name and its slope behind the arrays.
+    """
     with np.errstate(all="ignore"):  # NaN and infinity are results like any other
-        _CODE[plan.family, plan.operation](plan, *arrays)
+        _CODE[plan.family, plan.operation](plan, *arguments)

@@ -170,20 +170,24 @@ class Conv(_ConvBase):
 
     def forward(self, input: Any) -> Any:
         """Convolve (batch, in_channels, *spatial)."""
-        padding: Any = self.padding
-        if self.padding_mode != "zeros":
-            pairs = resolve_padding(
-                padding,
-                op=self._get_name(),
-                spatial=tuple(input.shape[-self.rank :]),
-                kernel=self.kernel_size,
-                stride=self.stride,
-                dilation=self.dilation,
-            )
-            input, padding = _extend(input, pairs, self.padding_mode), 0
+        input, padding = self._padded(input)
         return _CONV[self.fixed_rank](
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
+
+    def _padded(self, input: Any) -> tuple[Any, Any]:
+        """The input, continued if ``padding_mode`` says so, and the padding that is left to do."""
+        if self.padding_mode == "zeros":
+            return input, self.padding
+        pairs = resolve_padding(
+            self.padding,
+            op=self._get_name(),
+            spatial=tuple(input.shape[-self.rank :]),
+            kernel=self.kernel_size,
+            stride=self.stride,
+            dilation=self.dilation,
+        )
+        return _extend(input, pairs, self.padding_mode), 0
 
     def dims(self, input_shape: tuple[int, ...]) -> ConvDims:
         """The geometry for an input of shape (batch, in_channels, *spatial), the batch optional.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import DtypeError, describe
+from tilewright.kernel import buffers
 
 Array = npt.NDArray[Any]
 
@@ -67,5 +68,10 @@ def empty_in_layout(shape: tuple[int, ...], like: Array) -> Array:
     """
     if is_channels_last(like):
         batch, channels, *spatial = shape
-        return np.moveaxis(np.empty((batch, *spatial, channels), dtype=like.dtype), -1, 1)
-    return np.empty(shape, dtype=like.dtype)
+        return np.moveaxis(buffers.empty((batch, *spatial, channels), like.dtype), -1, 1)
+    return buffers.empty(shape, like.dtype)
+
+
+def layout_of(x: Array) -> str:
+    """How the result of an operation on ``x`` lies in memory."""
+    return "channels_last" if is_channels_last(x) else "channels_first"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
-from tilewright.kernel import run
-from tilewright.op.arrays import check_array, check_same_dtype, empty_in_layout
+from tilewright.kernel import buffers, run
+from tilewright.op.arrays import check_array, check_same_dtype, empty_in_layout, layout_of
+from tilewright.op.fused import activate, check_activation
 from tilewright.plan import choose
 
 Array = npt.NDArray[Any]
@@ -29,24 +29,44 @@ def conv_forward(
     *,
     op: str = "conv",
     family: str | None = None,
+    activation: str = "none",
+    slope: float = 0.0,
 ) -> Array:
-    """The cross-correlation x ⋆ w + bias of arrays of the geometry's shapes; ``family`` asks for one by name.
+    """activation(x ⋆ w + bias) of arrays of the geometry's shapes, ⋆ being cross-correlation.
+
+    Args:
+        dims: the geometry.
+        x: the input, (batch, in_channels, *spatial).
+        w: the weights, (out_channels, in_channels/groups, *kernel), of the same dtype.
+        bias: (out_channels,), or None.
+        op: the name in messages.
+        family: asks for one by name.
+        activation: one of :data:`tilewright.op.fused.ACTIVATIONS`. Compiled families apply it as they store,
+            otherwise a pass over the result does. "relu" and "leaky_relu" give the same bits either way, the
+            others the same numbers up to rounding.
+        slope: leaky ReLU's.
 
     Raises:
         ShapeError: an operand's shape is not the geometry's.
         DtypeError: an operand's dtype is not taken, or the operands' dtypes differ.
+        ArgumentError: an unknown activation.
     """
     _check(op, dims.input_shape, x, "input")
     _check(op, dims.weight_shape, w, "weight")
     if bias is not None:
         _check(op, (dims.out_channels,), bias, "bias")
     check_same_dtype(op, input=x, weight=w, bias=bias)
+    check_activation(activation, x, op)
     y = empty_in_layout(dims.output_shape, x)
     if dims.reduction == 0 or y.size == 0:
         y[...] = 0 if bias is None else bias.reshape((-1,) + (1,) * dims.rank)
+        return activate(y, activation, slope)
+    plan = choose("forward", dims, x.dtype.name, family, layout_of(x))
+    if plan.target:
+        run(plan, x, w, bias, y, activation, slope)
         return y
-    run(choose("forward", dims, x.dtype.name, family), x, w, bias, y)
-    return y
+    run(plan, x, w, bias, y)
+    return activate(y, activation, slope)
 
 
 def conv_data_gradient(
@@ -72,7 +92,11 @@ def conv_data_gradient(
     if gy.size == 0 or w.size == 0 or gx.size == 0:
         gx[...] = 0
     else:
-        run(choose("data_gradient", dims, gy.dtype.name, family), gy, w, gx)
+        plan = choose("data_gradient", dims, gy.dtype.name, family, layout_of(gy))
+        if plan.target:
+            run(plan, gy, w, gx, bias)
+            return gx
+        run(plan, gy, w, gx)
     if bias is not None:
         gx += bias.reshape((-1,) + (1,) * dims.rank)
     return gx
@@ -89,7 +113,7 @@ def conv_weight_gradient(
     _check(op, dims.input_shape, x, "input")
     _check(op, dims.output_shape, gy, "gradient")
     check_same_dtype(op, input=x, gradient=gy)
-    gw = np.empty(dims.weight_shape, dtype=x.dtype)
+    gw = buffers.empty(dims.weight_shape, x.dtype)
     if gy.size == 0 or x.size == 0 or math.prod(dims.weight_shape) == 0:
         gw[...] = 0
     else:

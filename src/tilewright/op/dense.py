@@ -1,5 +1,8 @@
 """The dense layer: y = x · Wᵀ + b, with bits that depend on the sample alone.
 
+It is a 1×1 convolution whose pixels are the rows of x, channels innermost; the compiled families compute it
+and both gradients as such. What follows is how NumPy serves where they don't (integers, or no compiler).
+
 A BLAS chooses its kernels by the sizes of a product, the number of rows and the number of threads among them,
 and different kernels round differently: the same sample would give one result alone and another in a batch of
 64. So every product here has one of few fixed sizes: rows in blocks of 8 (the last one filled up with zeros),
@@ -23,7 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ShapeError, describe
+from tilewright.geometry import ConvDims
 from tilewright.op.arrays import NUMBERS, check_array, check_same_dtype
+from tilewright.op.conv import conv_data_gradient, conv_forward, conv_weight_gradient
+from tilewright.plan import compiled
 
 Array = npt.NDArray[Any]
 
@@ -53,12 +59,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     _check(x, weight, bias)
     rows = x.reshape(-1, x.shape[-1]) if x.size else np.empty((_count(x), x.shape[-1]), x.dtype)
     matrix = weight if weight.ndim == 2 else weight[None]
-    y = np.empty((rows.shape[0], matrix.shape[0]), x.dtype)
-    for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
-        stop = min(start + _ROWS_AT_A_TIME, rows.shape[0])
-        y[start:stop] = row_products(rows[start:stop], matrix)
-    if bias is not None:
-        y += bias
+    y = row_products(rows, matrix, None if bias is None else bias.reshape(-1))
     return y.reshape((*x.shape[:-1], *weight.shape[:-1]))
 
 
@@ -66,13 +67,46 @@ def _count(x: Array) -> int:
     return int(np.prod(x.shape[:-1], dtype=np.int64))
 
 
-def row_products(rows: Array, matrix: Array) -> Array:
-    """The product rows · matrixᵀ, each row the same bits whatever other rows come along.
+def row_products(rows: Array, matrix: Array, bias: Array | None = None) -> Array:
+    """The product rows · matrixᵀ + bias, each row the same bits whatever other rows come along.
 
     Args:
         rows: (count, inputs), any layout.
         matrix: (outputs, inputs), the same dtype, any layout.
+        bias: (outputs,), the same dtype, or None.
     """
+    if _compiled(rows, matrix):
+        return _rows_of(conv_forward(_convolution(rows, matrix), _pixels(rows), matrix[:, :, None], bias))
+    y = np.empty((rows.shape[0], matrix.shape[0]), rows.dtype)
+    for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
+        stop = min(start + _ROWS_AT_A_TIME, rows.shape[0])
+        y[start:stop] = _by_blas(rows[start:stop], matrix)
+    if bias is not None:
+        y += bias
+    return y
+
+
+def _compiled(*arrays: Array) -> bool:
+    """Whether a compiled family computes products of these."""
+    return all(array.size for array in arrays) and compiled.serves(arrays[0].dtype.name)
+
+
+def _convolution(rows: Array, matrix: Array) -> ConvDims:
+    """The 1×1 convolution that a product rows · matrixᵀ is."""
+    (count, inputs), outputs = rows.shape, matrix.shape[0]
+    return ConvDims.of((1, inputs, count), (outputs, inputs, 1), op="linear")
+
+
+def _pixels(rows: Array) -> Array:
+    """Rows as the pixels of one sample, channels innermost: a view."""
+    return rows.T[None]
+
+
+def _rows_of(pixels: Array) -> Array:
+    return np.asarray(pixels[0].T)
+
+
+def _by_blas(rows: Array, matrix: Array) -> Array:
     count = rows.shape[0]
     whole = count // _ROWS * _ROWS
     y = np.empty((count, matrix.shape[0]), rows.dtype)
@@ -113,7 +147,12 @@ def linear_input_gradient(g: Array, weight: Array) -> Array:
     """The gradient of :func:`linear` in x: g · weight, shape (*, in_features)."""
     if weight.ndim == 1:
         return np.asarray(g[..., None] * weight)
-    found = np.matmul(g.reshape(_count(g), weight.shape[0]), weight)
+    rows = g.reshape(_count(g), weight.shape[0])
+    if _compiled(rows, weight):
+        dims = ConvDims.of((1, weight.shape[1], rows.shape[0]), (*weight.shape, 1), op="linear")
+        found = _rows_of(conv_data_gradient(dims, _pixels(rows), weight[:, :, None]))
+    else:
+        found = np.matmul(rows, weight)
     return np.asarray(found.reshape(*g.shape[:-1], weight.shape[1]))
 
 
@@ -122,7 +161,11 @@ def linear_weight_gradient(g: Array, x: Array, rank: int = 2) -> Array:
     rows = x.reshape(_count(x), x.shape[-1])
     if rank == 1:
         return np.asarray(np.matmul(g.reshape(1, rows.shape[0]), rows)[0])
-    return np.asarray(np.matmul(g.reshape(rows.shape[0], g.shape[-1]).T, rows))
+    gradients = g.reshape(rows.shape[0], g.shape[-1])
+    if _compiled(rows, gradients):
+        dims = ConvDims.of((1, x.shape[-1], rows.shape[0]), (g.shape[-1], x.shape[-1], 1), op="linear")
+        return conv_weight_gradient(dims, _pixels(rows), _pixels(gradients))[:, :, 0]
+    return np.asarray(np.matmul(gradients.T, rows))
 
 
 def _check(x: Array, weight: Array, bias: Array | None) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.op.arrays import FLOATS, check_array
+from tilewright.op.memory import in_blocks
 from tilewright.op.random import Generator, chosen
 
 Array = npt.NDArray[Any]
@@ -44,4 +45,9 @@ def drop(x: Array, keep: Array, p: float, op: str = "dropout") -> Array:
     """
     one = check_array(x, "input", op, FLOATS).dtype.type
     scale = one(0.0) if p == 1.0 else one(1.0 / (1.0 - p))
-    return np.asarray(x * (keep * scale))
+    return in_blocks(_drop, x, keep, scale)
+
+
+def _drop(out: Array, x: Array, keep: Array, scale: Any) -> None:
+    np.multiply(keep, scale, out=out)
+    np.multiply(x, out, out=out)

@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.kernel import buffers
+from tilewright.op import memory
 from tilewright.op.arrays import FLOATS, NUMBERS, check_array, check_same_dtype
 
 Array = npt.NDArray[Any]
+
+_add, _multiply = memory.pooled(np.add), memory.pooled(np.multiply)
 
 _INTEGERS = tuple(name for name in NUMBERS if name not in FLOATS)
 
@@ -182,8 +186,10 @@ def nll(x: Array, labels: Labels) -> Array:
     if labels.factor is not None:
         values *= labels.factor
     if labels.smoothing:
-        every = np.negative(x, order="C") if labels.weight is None else -x * _weights_along(labels, x)
-        spread = np.add.reduce(np.ascontiguousarray(every), axis=1)
+        every = np.negative(x, out=buffers.empty(x.shape, x.dtype))
+        if labels.weight is not None:
+            every = np.multiply(every, _weights_along(labels, x), out=every)
+        spread = np.add.reduce(every, axis=1)
         values = values * one(1.0 - labels.smoothing) + spread * one(labels.smoothing / x.shape[1])
     if labels.keep is not None:
         values = np.where(labels.keep, values, one(0))
@@ -194,7 +200,7 @@ def nll_gradient(g: Array, labels: Labels, shape: tuple[int, ...]) -> Array:
     """The gradient of :func:`nll` in log-probabilities of ``shape``."""
     one = g.dtype.type
     full = shape if labels.batched else (1, *shape)
-    result = np.zeros(full, g.dtype)
+    result = memory.zeros(full, g.dtype)
     if result.size == 0:
         return result.reshape(shape)
     g = np.negative(g).reshape(labels.index.shape)
@@ -221,7 +227,7 @@ def soft_labels(x: Array, target: Array, weight: Array | None, smoothing: float)
         smoothing: the share that is spread evenly over all classes.
     """
     axis = 1 if x.ndim > 1 else 0
-    product = np.multiply(x, spread_labels(target, weight, smoothing), order="C")
+    product = np.multiply(x, spread_labels(target, weight, smoothing), out=buffers.empty(x.shape, x.dtype))
     return np.asarray(np.negative(np.add.reduce(product, axis=axis)))
 
 
@@ -230,7 +236,7 @@ def spread_labels(target: Array, weight: Array | None, smoothing: float) -> Arra
     one = target.dtype.type
     axis = 1 if target.ndim > 1 else 0
     if smoothing:
-        target = target * one(1.0 - smoothing) + one(smoothing / max(target.shape[axis], 1))
+        target = _add(_multiply(target, one(1.0 - smoothing)), one(smoothing / max(target.shape[axis], 1)))
     if weight is not None:
-        target = target * weight.reshape(-1, *([1] * (target.ndim - 1 - axis)))
+        target = _multiply(target, weight.reshape(-1, *([1] * (target.ndim - 1 - axis))))
     return np.asarray(target)

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
+from tilewright.op.memory import copy_in_c_order, empty_like, in_blocks, pooled, room, zeros_like
+from tilewright.op.select import select, write_selected
 
 Array = npt.NDArray[Any]
 
@@ -21,6 +23,14 @@ REDUCTIONS = ("none", "mean", "sum")
 LEAST_LOG = -100.0
 # The least x · (1 − x) that the gradient of binary cross-entropy divides by: PyTorch's number.
 LEAST_SPREAD = 1e-12
+
+_absolute, _negative, _sign, _square = map(pooled, (np.absolute, np.negative, np.sign, np.square))
+_add, _multiply, _subtract = map(pooled, (np.add, np.multiply, np.subtract))
+_maximum = pooled(np.maximum)
+_equal, _less, _less_equal, _greater_equal, _and, _not = (
+    pooled(test, np.bool_)
+    for test in (np.equal, np.less, np.less_equal, np.greater_equal, np.logical_and, np.logical_not)
+)
 
 
 def check_reduction(reduction: Any, op: str, allowed: tuple[str, ...] = REDUCTIONS) -> str:
@@ -76,7 +86,8 @@ def check_weight(weight: Array | None, shape: tuple[int, ...], dtype: Any, name:
 def total(values: Array, divisor: float | None) -> Array:
     """The sum of all values, over ``divisor`` unless that is None. A mean of nothing is NaN."""
     # In C order, so that the same values are added in the same order whatever their layout.
-    found = np.add.reduce(np.ascontiguousarray(values), axis=None)
+    in_order = values if values.flags.c_contiguous else copy_in_c_order(values)
+    found = np.add.reduce(in_order, axis=None)
     return np.asarray(found if divisor is None else found / values.dtype.type(divisor))
 
 
@@ -85,75 +96,102 @@ def total(values: Array, divisor: float | None) -> Array:
 
 def squared(d: Array) -> Any:
     """d²."""
-    return np.square(d)
+    return _square(d)
 
 
 def squared_slope(d: Array) -> Any:
     """2·d."""
-    return d + d
+    return _add(d, d)
 
 
 def squared_curve(d: Array) -> Any:
     """2."""
-    return np.full_like(d, 2)
+    found = empty_like(d)
+    found[...] = 2
+    return found
 
 
 def absolute(d: Array) -> Any:
     """|d|."""
-    return np.absolute(d)
+    return _absolute(d)
 
 
 def absolute_slope(d: Array) -> Any:
     """The sign of d, 0 at 0."""
-    return np.sign(d)
+    return _sign(d)
 
 
 def absolute_curve(d: Array) -> Any:
     """0."""
-    return np.zeros_like(d)
+    return zeros_like(d)
 
 
 def smooth_absolute(d: Array, beta: float) -> Any:
     """½·d²/beta where |d| < beta, otherwise |d| − ½·beta."""
     one = d.dtype.type
-    size = np.absolute(d)
     if beta == 0.0:
-        return size
-    return np.where(size < one(beta), d * d * one(0.5) / one(beta), size - one(0.5 * beta))
+        return _absolute(d)
+    return in_blocks(_smooth_absolute, d, one(beta), one(0.5 * beta), rooms=3)
+
+
+def _smooth_absolute(
+    out: Array, d: Array, beta: Any, half: Any, curved: Array, straight: Array, spare: Array
+) -> None:
+    np.absolute(d, out=straight)
+    near = straight < beta
+    np.subtract(straight, half, out=straight)
+    np.multiply(d, d, out=curved)
+    np.multiply(curved, d.dtype.type(0.5), out=curved)
+    np.divide(curved, beta, out=curved)
+    write_selected(out, near, curved, straight, spare)
 
 
 def smooth_absolute_slope(d: Array, beta: float) -> Any:
     """d/beta, brought into [−1, 1]."""
     one = d.dtype.type
     if beta == 0.0:
-        return np.sign(d)
-    return np.clip(d / one(beta), one(-1), one(1))
+        return _sign(d)
+    return in_blocks(_smooth_absolute_slope, d, one(beta))
+
+
+def _smooth_absolute_slope(out: Array, d: Array, beta: Any) -> None:
+    np.divide(d, beta, out=out)
+    np.clip(out, d.dtype.type(-1), d.dtype.type(1), out=out)
 
 
 def smooth_absolute_curve(d: Array, beta: float) -> Any:
     """1/beta where |d| < beta, otherwise 0."""
     one = d.dtype.type
     if beta == 0.0:
-        return np.zeros_like(d)
-    return np.where(np.absolute(d) < one(beta), one(1.0 / beta), one(0))
+        return zeros_like(d)
+    return select(_less(_absolute(d), one(beta)), one(1.0 / beta), 0.0, d.dtype)
 
 
 def huber(d: Array, delta: float) -> Any:
     """½·d² where |d| ≤ delta, otherwise delta·(|d| − ½·delta)."""
     one = d.dtype.type
-    size = np.absolute(d)
-    return np.where(size <= one(delta), d * d * one(0.5), (size - one(0.5 * delta)) * one(delta))
+    return in_blocks(_huber, d, one(delta), one(0.5 * delta), rooms=3)
+
+
+def _huber(out: Array, d: Array, delta: Any, half: Any, curved: Array, straight: Array, spare: Array) -> None:
+    np.absolute(d, out=straight)
+    near = straight <= delta
+    np.subtract(straight, half, out=straight)
+    np.multiply(straight, delta, out=straight)
+    np.multiply(d, d, out=curved)
+    np.multiply(curved, d.dtype.type(0.5), out=curved)
+    write_selected(out, near, curved, straight, spare)
 
 
 def huber_slope(d: Array, delta: float) -> Any:
     """d, brought into [−delta, delta]."""
-    return np.clip(d, d.dtype.type(-delta), d.dtype.type(delta))
+    return np.clip(d, d.dtype.type(-delta), d.dtype.type(delta), out=room(d.dtype, d))
 
 
 def huber_curve(d: Array, delta: float) -> Any:
     """1 where |d| ≤ delta, otherwise 0."""
     one = d.dtype.type
-    return np.where(np.absolute(d) <= one(delta), one(1), one(0))
+    return select(_less_equal(_absolute(d), one(delta)), one(1), 0.0, d.dtype)
 
 
 # --- losses of probabilities -------------------------------------------------------------------------------
@@ -174,7 +212,7 @@ def binary_cross_entropy(x: Array, target: Array, weight: Array | None = None) -
     op = "binary_cross_entropy"
     check_pair(x, target, op)
     check_weight(weight, x.shape, x.dtype, "weight", op)
-    outside = ~((x >= 0) & (x <= 1))
+    outside = _not(_and(_greater_equal(x, x.dtype.type(0)), _less_equal(x, x.dtype.type(1))))
     if outside.any():
         raise ArgumentError(
             f"{op} needs input to be probabilities, from 0 to 1.",
@@ -183,10 +221,15 @@ def binary_cross_entropy(x: Array, target: Array, weight: Array | None = None) -
         )
     one, least = x.dtype.type(1), x.dtype.type(LEAST_LOG)
     # On a fresh copy: NumPy's logarithm of a strided array may differ in the last bit.
-    log_x = np.maximum(np.log(np.array(x, order="C")), least)
-    log_rest = np.maximum(np.log1p(np.negative(x, order="C")), least)
-    values = (target - one) * log_rest - target * log_x
-    return np.asarray(values if weight is None else values * weight)
+    log_x = copy_in_c_order(x)
+    np.log(log_x, out=log_x)
+    np.maximum(log_x, least, out=log_x)
+    log_rest = copy_in_c_order(x)
+    np.negative(log_rest, out=log_rest)
+    np.log1p(log_rest, out=log_rest)
+    np.maximum(log_rest, least, out=log_rest)
+    values = _subtract(_multiply(_subtract(target, one), log_rest), _multiply(target, log_x))
+    return np.asarray(values if weight is None else _multiply(values, weight))
 
 
 def binary_cross_entropy_with_logits(
@@ -211,11 +254,16 @@ def binary_cross_entropy_with_logits(
     check_weight(pos_weight, x.shape, x.dtype, "pos_weight", op)
     one = x.dtype.type
     # log(1 + exp(−x)), with exp only ever of −|x|.
-    soft = np.log1p(np.exp(-np.absolute(np.array(x, order="C")))) + np.maximum(-x, one(0))
+    size = copy_in_c_order(x)
+    np.absolute(size, out=size)
+    np.negative(size, out=size)
+    np.exp(size, out=size)
+    np.log1p(size, out=size)
+    soft = _add(size, _maximum(_negative(x), one(0)))
     if pos_weight is not None:
-        soft = soft * (target * (pos_weight - one(1)) + one(1))
-    values = (one(1) - target) * x + soft
-    return np.asarray(values if weight is None else values * weight)
+        soft = _multiply(soft, _add(_multiply(target, pos_weight - one(1)), one(1)))
+    values = _add(_multiply(_subtract(one(1), target), x), soft)
+    return np.asarray(values if weight is None else _multiply(values, weight))
 
 
 def kl_div(x: Array, target: Array, log_target: bool = False) -> Array:
@@ -228,7 +276,11 @@ def kl_div(x: Array, target: Array, log_target: bool = False) -> Array:
     """
     check_pair(x, target, "kl_div")
     if log_target:
-        return np.asarray(np.exp(np.array(target, order="C")) * (target - x))
-    zero = x.dtype.type(0)
-    own = np.where(target == zero, zero, target * np.log(np.array(target, order="C")))
-    return np.asarray(own - target * x)
+        likely = copy_in_c_order(target)
+        np.exp(likely, out=likely)
+        return np.asarray(_multiply(likely, _subtract(target, x)))
+    logarithm = copy_in_c_order(target)
+    np.log(logarithm, out=logarithm)
+    nothing = _equal(target, x.dtype.type(0))
+    own = select(nothing, 0.0, _multiply(target, logarithm), x.dtype)
+    return np.asarray(_subtract(own, _multiply(target, x)))

@@ -11,11 +11,14 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
+from tilewright.op.memory import copy_in_c_order, empty_like, pooled
 
 Array = npt.NDArray[Any]
 
 # Elements worked on at a time: 512 KiB of float32, so that the passes over a block find it in the L2 cache.
 _BLOCK = 1 << 17
+
+_divide, _maximum, _multiply, _subtract = map(pooled, (np.divide, np.maximum, np.multiply, np.subtract))
 
 
 def check_batch_norm(x: Array, **per_channel: Array | None) -> None:
@@ -85,7 +88,12 @@ def channel_statistics(x: Array) -> tuple[Array, Array]:
         )
     mean = _channel_sums(x, lambda block: x[block]) / max(count, 1)
     centre = _along_channels(mean, x)
-    variance = _channel_sums(x, lambda block: np.square(x[block] - centre[:, block[1]])) / max(count, 1)
+
+    def squares(block: tuple[slice, slice]) -> Array:
+        deviations: Array = _subtract(x[block], centre[:, block[1]])
+        return np.square(deviations, out=deviations)
+
+    variance = _channel_sums(x, squares) / max(count, 1)
     return mean, variance
 
 
@@ -107,7 +115,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, mean: Array, 
     centre = _along_channels(mean, x)
     scale = _along_channels(inverse if weight is None else inverse * weight, x)
     shift = None if bias is None else _along_channels(bias, x)
-    y = np.empty_like(x)
+    y = empty_like(x)
     for block in _blocks(x):
         out, channels = y[block], block[1]
         # The mean is taken off first: folded into the bias it would cancel, and cost digits.
@@ -130,11 +138,16 @@ def batch_norm_gradient(
     count = x.size // x.shape[1] if x.shape[1] else 0
     centre = _along_channels(mean, x)
     sums = _channel_sums(x, lambda block: g[block])
-    moments = _channel_sums(x, lambda block: g[block] * (x[block] - centre[:, block[1]])) * inverse
+
+    def products(block: tuple[slice, slice]) -> Array:
+        found: Array = _multiply(g[block], _subtract(x[block], centre[:, block[1]]))
+        return found
+
+    moments = _channel_sums(x, products) * inverse
     lift = _along_channels(sums / max(count, 1), x)
     tilt = _along_channels(moments * inverse / max(count, 1), x)
     scale = _along_channels(inverse if weight is None else inverse * weight, x)
-    gx = np.empty_like(x)
+    gx = empty_like(x)
     for block in _blocks(x):
         out, channels = gx[block], block[1]
         np.subtract(x[block], centre[:, channels], out=out)
@@ -174,7 +187,8 @@ def length(x: Array, p: float, axis: int) -> Array:
         raise ArgumentError("normalize needs p above 0.", describe(p=p))
     one = check_array(x, "input", "normalize", FLOATS).dtype.type
     # In C order, so that a vector is summed in the same order in whatever batch it comes.
-    size = np.absolute(np.array(x, order="C"))
+    size = copy_in_c_order(x)
+    np.absolute(size, out=size)
     if math.isinf(p):
         # A maximum of nothing is 0.
         return np.asarray(np.maximum.reduce(size, axis=axis, keepdims=True, initial=one(0)))
@@ -182,9 +196,10 @@ def length(x: Array, p: float, axis: int) -> Array:
         return np.asarray(np.add.reduce(size, axis=axis, keepdims=True))
     if p == 2.0:
         return np.sqrt(np.add.reduce(np.square(size, out=size), axis=axis, keepdims=True))
-    return np.asarray(np.power(np.add.reduce(np.power(size, one(p)), axis=axis, keepdims=True), one(1.0 / p)))
+    np.power(size, one(p), out=size)
+    return np.asarray(np.power(np.add.reduce(size, axis=axis, keepdims=True), one(1.0 / p)))
 
 
 def normalize(x: Array, p: float, axis: int, eps: float) -> Array:
     """Gives x over its p-norm along ``axis``, or over ``eps`` where that is larger."""
-    return np.asarray(x / np.maximum(length(x, p, axis), x.dtype.type(eps)))
+    return np.asarray(_divide(x, _maximum(length(x, p, axis), x.dtype.type(eps))))

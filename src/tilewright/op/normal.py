@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tilewright.op.select import select
+from tilewright.op.memory import in_blocks
+from tilewright.op.select import write_selected
 
 Array = npt.NDArray[Any]
 
@@ -28,9 +29,6 @@ _DEGREES = {4: 10, 8: 26}
 _FITTED_TO = 26.0
 _ZERO_FROM = 28.0
 _T_LEAST = 1.0 / (1.0 + _FITTED_TO / 2.0)
-# Elements worked on at a time: few enough for the dozens of passes of the polynomial to stay in the L2 cache,
-# many enough for the cost of a NumPy call not to show.
-_BLOCK = 32768
 
 
 @cache
@@ -50,24 +48,38 @@ def _powers(degree: int) -> tuple[float, ...]:
     return tuple(float(c) for c in chebyshev.cheb2poly(interpolate(p, degree))[::-1])
 
 
-def _upper_tail(z: Array) -> Any:
-    """erfc(z) / 2 for a flat block of z ≥ 0 (NaN stays NaN)."""
+def _write_upper_tail(out: Array, z: Array, t: Array, u: Array) -> None:
+    """Write erfc(z) / 2 for z ≥ 0 (NaN stays NaN) to ``out``; z is overwritten, t and u are rooms like it."""
     one = z.dtype.type
-    z = np.minimum(z, one(_ZERO_FROM))
-    t = one(1) / (one(1) + z * one(0.5))
-    u = t * one(2.0 / (1.0 - _T_LEAST)) - one((1.0 + _T_LEAST) / (1.0 - _T_LEAST))
+    np.minimum(z, one(_ZERO_FROM), out=z)
+    np.multiply(z, one(0.5), out=t)
+    np.add(one(1), t, out=t)
+    np.divide(one(1), t, out=t)
+    np.multiply(t, one(2.0 / (1.0 - _T_LEAST)), out=u)
+    np.subtract(u, one((1.0 + _T_LEAST) / (1.0 - _T_LEAST)), out=u)
     highest, *lower = _powers(_DEGREES[z.dtype.itemsize])
     # Horner's scheme, in place.
-    now = u * one(highest)
+    np.multiply(u, one(highest), out=out)
     for coefficient in lower[:-1]:
-        now += one(coefficient)
-        now *= u
-    now += one(lower[-1])
-    now -= z * z
-    np.exp(now, out=now)
-    now *= t
-    now *= one(0.5)
-    return now
+        np.add(out, one(coefficient), out=out)
+        np.multiply(out, u, out=out)
+    np.add(out, one(lower[-1]), out=out)
+    np.multiply(z, z, out=z)
+    np.subtract(out, z, out=out)
+    np.exp(out, out=out)
+    np.multiply(out, t, out=out)
+    np.multiply(out, one(0.5), out=out)
+
+
+def write_normal_cdf(out: Array, x: Array, z: Array, t: Array, u: Array) -> None:
+    """Write :func:`normal_cdf` of a block to ``out``; z, t and u are rooms like it."""
+    one = x.dtype.type
+    np.absolute(x, out=z)
+    np.multiply(z, one(math.sqrt(0.5)), out=z)
+    _write_upper_tail(out, z, t, u)
+    np.subtract(one(1), out, out=t)
+    np.copyto(z, out)
+    write_selected(out, x > 0, t, z, u)
 
 
 def normal_cdf(x: Array) -> Array:
@@ -79,17 +91,18 @@ def normal_cdf(x: Array) -> Array:
     Small probabilities keep their digits: for x below 0, where 1 + erf would cancel, the tail itself is
     computed. The absolute error is below 3e-7 in float32 and 1e-15 in float64.
     """
-    flat = np.ravel(x)
-    result = np.empty(flat.shape, flat.dtype)
-    one = flat.dtype.type
-    for start in range(0, flat.size, _BLOCK):
-        block = flat[start : start + _BLOCK]
-        tail = _upper_tail(np.abs(block) * one(math.sqrt(0.5)))
-        result[start : start + _BLOCK] = select(block > 0, one(1) - tail, tail, tail.dtype)
-    return result.reshape(x.shape)
+    return in_blocks(write_normal_cdf, x, rooms=3)
+
+
+def write_normal_density(out: Array, x: Array) -> None:
+    """Write :func:`normal_density` of a block to ``out``."""
+    one = x.dtype.type
+    np.multiply(x, x, out=out)
+    np.multiply(out, one(-0.5), out=out)
+    np.exp(out, out=out)
+    np.multiply(out, one(1.0 / math.sqrt(2.0 * math.pi)), out=out)
 
 
 def normal_density(x: Array) -> Array:
     """exp(−x²/2) / √(2π)."""
-    one = x.dtype.type
-    return np.asarray(np.exp(x * x * one(-0.5)) * one(1.0 / math.sqrt(2.0 * math.pi)))
+    return in_blocks(write_normal_density, x)

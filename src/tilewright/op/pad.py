@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.op import memory
 from tilewright.op.arrays import NUMBERS, check_array
 
 Array = npt.NDArray[Any]
@@ -160,7 +161,7 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
     shape = padded_shape(x.shape, pairs, mode, op)
     lead = x.ndim - len(pairs)
     if mode == "constant":
-        y = np.empty_like(x, shape=shape)
+        y = memory.empty_like(x, shape)
         y[...] = check_value(value, x, op)
         here, there = _overlap(x.shape[lead:], pairs)
         y[there] = x[here]
@@ -169,19 +170,19 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
     for axis, (before, after) in enumerate(pairs, start=lead):
         if (before, after) != (0, 0):
             taken = np.moveaxis(y, axis, 0)
-            y = np.empty_like(y, shape=(*y.shape[:axis], shape[axis], *y.shape[axis + 1 :]))
+            y = memory.empty_like(y, (*y.shape[:axis], shape[axis], *y.shape[axis + 1 :]))
             out = np.moveaxis(y, axis, 0)
             if out.size:
                 for run in runs(source_index(x.shape[axis], before, after, mode)):
                     out[run.outputs()] = taken[run.inputs()]
-    return np.array(x) if y is x else y
+    return memory.copy(x) if y is x else y
 
 
 def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "constant") -> Array:
     """The gradient of :func:`pad` for an input of ``shape``: each collects from the outputs it went to."""
     lead = len(shape) - len(pairs)
     if mode == "constant":
-        result = np.zeros_like(g, shape=shape)
+        result = memory.zeros_like(g, shape)
         here, there = _overlap(shape[lead:], pairs)
         result[here] = g[there]
         return result
@@ -189,15 +190,13 @@ def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "co
     for axis, (before, after) in reversed(list(enumerate(pairs, start=lead))):
         if (before, after) != (0, 0):
             given = np.moveaxis(result, axis, 0)
-            result = np.zeros_like(
-                result, shape=(*result.shape[:axis], shape[axis], *result.shape[axis + 1 :])
-            )
+            result = memory.zeros_like(result, (*result.shape[:axis], shape[axis], *result.shape[axis + 1 :]))
             collected = np.moveaxis(result, axis, 0)
             if given.size:
                 for run in runs(source_index(shape[axis], before, after, mode)):
                     part = given[run.outputs()]
                     collected[run.inputs()] += part if run.step else part.sum(axis=0, keepdims=True)
-    return np.array(g) if result is g else result
+    return memory.copy(g) if result is g else result
 
 
 def _overlap(sizes: tuple[int, ...], pairs: Pairs) -> tuple[Any, Any]:

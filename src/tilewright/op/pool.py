@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.geometry import PoolDims
 from tilewright.geometry.axes import as_integer
-from tilewright.kernel import run
+from tilewright.kernel import buffers, run
 from tilewright.op.arrays import FLOATS, check_array, empty_in_layout
 from tilewright.plan import choose
 
@@ -31,7 +31,7 @@ def max_pool(
     _check(op, dims.input_shape, x, "input")
     _check_seen(dims, op)
     y = empty_in_layout(dims.output_shape, x)
-    found = np.empty(dims.output_shape, dtype=np.int64) if indices else None
+    found = buffers.empty(dims.output_shape, np.int64) if indices else None
     if y.size:
         run(choose("max_pool", dims, x.dtype.name, family), x, y, found)
     return y, found

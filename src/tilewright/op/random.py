@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.kernel import buffers
 
 Array = npt.NDArray[Any]
 
@@ -108,9 +109,11 @@ class Generator:
         drawn: Array
         if found == np.float16:
             # 11 bits are what float16 holds; a float32 near 1 would round up to 1.
-            drawn = (self.numpy.integers(0, 2048, shape, np.uint16) / np.float32(2048)).astype(np.float16)
+            steps = self.numpy.integers(0, 2048, shape, np.uint16) / np.float32(2048)
+            drawn = np.asarray(steps, np.float16)
         else:
-            drawn = np.asarray(self.numpy.random(tuple(shape), found.type))
+            drawn = buffers.empty(shape, found)
+            self.numpy.random(dtype=found.type, out=drawn)
         if low != 0.0 or high != 1.0:
             drawn *= found.type(high - low)
             drawn += found.type(low)
@@ -125,7 +128,8 @@ class Generator:
         """Normally distributed numbers, drawn directly in ``dtype`` (float16 in float32)."""
         found = np.dtype(dtype)
         drawn_in = np.dtype(np.float32) if found == np.float16 else found
-        drawn = np.asarray(self.numpy.standard_normal(tuple(shape), drawn_in.type))
+        drawn = buffers.empty(shape, drawn_in)
+        self.numpy.standard_normal(dtype=drawn_in.type, out=drawn)
         if std != 1.0:
             drawn *= drawn_in.type(std)
         if mean != 0.0:
@@ -148,7 +152,9 @@ class Generator:
     def keep(self, shape: Sequence[int], probability: float) -> Array:
         """A bool array, each element True with ``probability`` on its own (as dropout needs)."""
         # 32 random bits per element decide; 1.0 keeps all and 0.0 none.
-        return np.asarray(self.numpy.random(tuple(shape), np.float32)) < np.float32(probability)
+        drawn = buffers.empty(shape, np.float32)
+        self.numpy.random(dtype=np.float32, out=drawn)
+        return np.less(drawn, np.float32(probability), out=buffers.empty(drawn.shape, np.bool_))
 
 
 def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:

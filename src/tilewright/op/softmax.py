@@ -12,14 +12,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tilewright.kernel import buffers
 from tilewright.op.arrays import FLOATS, check_array
+from tilewright.op.memory import copy_in_c_order, pooled
 
 Array = npt.NDArray[Any]
+
+_exp, _multiply, _subtract = pooled(np.exp), pooled(np.multiply), pooled(np.subtract)
 
 
 def _shifted(x: Array, axis: int) -> Array:
     """Gives x minus its largest element along the axis, as a new array in C order."""
-    return np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), order="C")
+    largest = np.maximum.reduce(x, axis=axis, keepdims=True)
+    return np.subtract(x, largest, out=buffers.empty(x.shape, x.dtype))
 
 
 def softmax(x: Array, axis: int) -> Array:
@@ -42,8 +47,8 @@ def softmax(x: Array, axis: int) -> Array:
 
 def softmax_gradient(g: Array, y: Array, axis: int) -> Array:
     """The gradient of softmax from its result y: y · (g − Σ g·y)."""
-    product = np.multiply(g, y, order="C")
-    return np.asarray(y * (g - np.add.reduce(product, axis=axis, keepdims=True)))
+    product = np.multiply(g, y, out=buffers.empty(y.shape, y.dtype))
+    return np.asarray(_multiply(y, _subtract(g, np.add.reduce(product, axis=axis, keepdims=True))))
 
 
 def log_softmax(x: Array, axis: int) -> Array:
@@ -52,11 +57,11 @@ def log_softmax(x: Array, axis: int) -> Array:
     if x.size == 0:
         return np.empty(x.shape, x.dtype)
     result = _shifted(x, axis)
-    result -= np.log(np.add.reduce(np.exp(result), axis=axis, keepdims=True))
+    result -= np.log(np.add.reduce(_exp(result), axis=axis, keepdims=True))
     return result
 
 
 def log_softmax_gradient(g: Array, y: Array, axis: int) -> Array:
     """The gradient of log-softmax from its result y: g − exp(y) · Σ g."""
-    total = np.add.reduce(np.array(g, order="C"), axis=axis, keepdims=True)
-    return np.asarray(g - np.exp(y) * total)
+    total = np.add.reduce(copy_in_c_order(g), axis=axis, keepdims=True)
+    return np.asarray(_subtract(g, _multiply(_exp(y), total)))

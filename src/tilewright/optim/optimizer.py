@@ -13,6 +13,7 @@ from tilewright.autograd.tape import enable_grad
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.geometry.axes import as_integer
+from tilewright.kernel import buffers
 
 Array = npt.NDArray[Any]
 #: One group of parameters: the Tensors under "params", beside them the options.
@@ -153,7 +154,7 @@ class Optimizer(ABC):
         key = (like.dtype.char, number)
         held = self._scratch.get(key)
         if held is None or held.size < like.size:
-            held = self._scratch[key] = np.empty(like.size, like.dtype)
+            held = self._scratch[key] = buffers.empty(like.size, like.dtype)
         return held[: like.size].reshape(like.shape)
 
     def state_dict(self) -> dict[str, Any]:

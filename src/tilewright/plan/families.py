@@ -16,6 +16,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry import ConvDims, PoolDims
+from tilewright.plan import compiled
 from tilewright.plan.plan import (
     CONV_OPERATIONS,
     POOL_OPERATIONS,
@@ -24,6 +25,7 @@ from tilewright.plan.plan import (
     samples_within,
     tile_within,
 )
+from tilewright.plan.target import Target
 
 Dims = ConvDims | PoolDims
 
@@ -35,15 +37,28 @@ class Family:
     Attributes:
         name: how it is called in plans and explanations.
         about: one sentence on what it does.
-        consider: (operation, dims, dtype) → a :class:`Plan` if it accepts, else a sentence saying why not.
+        consider: (operation, dims, dtype, layout, target) → a :class:`Plan` if it can, else a sentence saying
+            why not. A target of None is this process's own.
+        yields: the same arguments → why a later family does it better, or nothing. Not asked of a family that
+            was named.
     """
 
     name: str
     about: str
-    consider: Callable[[str, Dims, str], Plan | str]
+    consider: Callable[[str, Dims, str, str, Target | None], Plan | str]
+    yields: Callable[[str, Dims, str, str, Target | None], str] | None = None
+
+    def answer(
+        self, operation: str, dims: Dims, dtype: str, layout: str, named: bool, target: Target | None = None
+    ) -> Plan | str:
+        """The plan, or why not."""
+        answer = self.consider(operation, dims, dtype, layout, target)
+        if named or isinstance(answer, str) or self.yields is None:
+            return answer
+        return self.yields(operation, dims, dtype, layout, target) or answer
 
 
-def _pointwise(operation: str, dims: Dims, dtype: str) -> Plan | str:
+def _pointwise(operation: str, dims: Dims, dtype: str, layout: str, target: Target | None) -> Plan | str:
     if not isinstance(dims, ConvDims):
         return "it computes convolutions only"
     if dims.taps != 1 or any(n != 1 for n in dims.stride + dims.input_dilation):
@@ -53,7 +68,7 @@ def _pointwise(operation: str, dims: Dims, dtype: str) -> Plan | str:
     return Plan(operation, "numpy-pointwise", dims, dtype, dims.output, 1, 0)
 
 
-def _taps(operation: str, dims: Dims, dtype: str) -> Plan | str:
+def _taps(operation: str, dims: Dims, dtype: str, layout: str, target: Target | None) -> Plan | str:
     if not isinstance(dims, ConvDims):
         return "it computes convolutions only"
     # With one input channel a group there is nothing for a matrix product to sum over but the taps; beyond
@@ -66,7 +81,7 @@ def _taps(operation: str, dims: Dims, dtype: str) -> Plan | str:
     return Plan(operation, "numpy-taps", dims, dtype, tile, 1, math.prod(tile) * per_position)
 
 
-def _windows(operation: str, dims: Dims, dtype: str) -> Plan | str:
+def _windows(operation: str, dims: Dims, dtype: str, layout: str, target: Target | None) -> Plan | str:
     if not isinstance(dims, ConvDims):
         return "it computes convolutions only"
     itemsize = np.dtype(dtype).itemsize
@@ -79,7 +94,7 @@ def _windows(operation: str, dims: Dims, dtype: str) -> Plan | str:
     )
 
 
-def _numpy_pool(operation: str, dims: Dims, dtype: str) -> Plan | str:
+def _numpy_pool(operation: str, dims: Dims, dtype: str, layout: str, target: Target | None) -> Plan | str:
     if not isinstance(dims, PoolDims):
         return "it computes pools only"
     # For each output of a plane: candidate, copy, comparison and index; and, shared by all planes, where
@@ -93,12 +108,33 @@ def _numpy_pool(operation: str, dims: Dims, dtype: str) -> Plan | str:
     return Plan(operation, "numpy-pool", dims, dtype, tile, channels, scratch)
 
 
-def _reference(operation: str, dims: Dims, dtype: str) -> Plan | str:
+def _reference(operation: str, dims: Dims, dtype: str, layout: str, target: Target | None) -> Plan | str:
     return Plan(operation, "reference", dims, dtype, dims.output, dims.batch, 0)
 
 
 #: Every family, the most special first, the reference last.
 FAMILIES: tuple[Family, ...] = (
+    Family(
+        "tiles-pointwise",
+        "1×1 convolution in register tiles, planes as single rows (compiled).",
+        compiled.pointwise,
+    ),
+    Family(
+        "tiles-pixels",
+        "Convolution in register tiles, vectors along the pixels of a row (compiled).",
+        compiled.by_pixels,
+        compiled.prefers_pixels,
+    ),
+    Family(
+        "tiles-channels",
+        "Convolution in register tiles, vectors along the output channels (compiled).",
+        compiled.by_channels,
+    ),
+    Family(
+        "tiles-weights",
+        "The weight gradient in register tiles of output by input channels (compiled).",
+        compiled.weights,
+    ),
     Family(
         "numpy-pointwise",
         "1×1 convolution as one matrix product on the array itself (NumPy, BLAS).",
@@ -122,8 +158,23 @@ def families() -> list[tuple[str, str]]:
 
 # As many plans as geometries are remembered, for each of the operations.
 @lru_cache(maxsize=16384)
-def choose(operation: str, dims: Dims, dtype: str, family: str | None = None) -> Plan:
+def choose(
+    operation: str,
+    dims: Dims,
+    dtype: str,
+    family: str | None = None,
+    layout: str = "channels_first",
+    target: Target | None = None,
+) -> Plan:
     """The plan of the first family that accepts; ``family`` asks one by name.
+
+    Args:
+        operation: one of :data:`~tilewright.plan.plan.CONV_OPERATIONS` or ``POOL_OPERATIONS``.
+        dims: the forward geometry.
+        dtype: name of the element type.
+        family: a family's name, or None.
+        layout: how the result lies in memory: ``channels_first`` or ``channels_last``.
+        target: what compiled families compile for; None for this process's own.
 
     Raises:
         ArgumentError: an unknown operation or family, or the named family does not accept.
@@ -139,7 +190,7 @@ def choose(operation: str, dims: Dims, dtype: str, family: str | None = None) ->
     for candidate in FAMILIES:
         if family is not None and candidate.name != family:
             continue
-        answer = candidate.consider(operation, dims, dtype)
+        answer = candidate.answer(operation, dims, dtype, layout, family is not None, target)
         if isinstance(answer, Plan):
             return answer
         if family is not None:
@@ -161,12 +212,21 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(operation: str, dims: Dims, dtype: str) -> Explanation:
-    """The plan for an operation and, for each family up to the chosen one, its answer."""
-    plan = choose(operation, dims, dtype)
+def explain(
+    operation: str,
+    dims: Dims,
+    dtype: str,
+    layout: str = "channels_first",
+    target: Target | None = None,
+) -> Explanation:
+    """The plan for an operation and, for each family up to the chosen one, its answer.
+
+    ``target`` may be one that this processor can't run.
+    """
+    plan = choose(operation, dims, dtype, None, layout, target)
     answers = []
     for candidate in FAMILIES:
-        answer = candidate.consider(operation, dims, dtype)
+        answer = candidate.answer(operation, dims, dtype, layout, False, target)
         if isinstance(answer, Plan):
             answers.append((candidate.name, "accepts: chosen"))
             break

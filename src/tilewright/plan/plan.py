@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 from tilewright.geometry import ConvDims, PoolDims
 
@@ -23,7 +24,10 @@ class Plan:
         dtype: name of the element type.
         tile: output samples per axis that are computed at a time.
         samples: samples of the batch per step (for pools: planes of a sample).
-        scratch_bytes: the most temporary memory a step takes.
+        scratch_bytes: the most temporary memory a step takes (of a compiled family: each thread).
+        registers: what a compiled family holds in registers, in words; empty for the others.
+        target: the instruction set that it is compiled for; empty for the others.
+        side: what its vectors run along: ``by_channels`` or ``by_pixels``; empty for the others.
     """
 
     operation: str
@@ -33,9 +37,26 @@ class Plan:
     tile: tuple[int, ...]
     samples: int
     scratch_bytes: int
+    registers: str = ""
+    target: str = ""
+    side: str = ""
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Plans are keys of the cache of programs, which every call asks: hashed once.
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
 
     def __str__(self) -> str:
         size = "×".join(str(n) for n in self.tile)
+        if self.registers:
+            return (
+                f"{self.operation} by {self.family}: {self.dtype}, "
+                f"{self.registers} in {self.target} registers, "
+                f"scratch up to {self.scratch_bytes / 2**20:.2f} MiB a thread"
+            )
         return (
             f"{self.operation} by {self.family}: {self.dtype}, output tile {size}, "
             f"{self.samples} a step, scratch up to {self.scratch_bytes / 2**20:.2f} MiB"

@@ -18,13 +18,19 @@ def describe() -> dict[str, Any]:
     >>> sorted(describe())
     ['architecture', 'cores', 'features', 'name']
     """
-    name, flags = _from_cpuinfo()
+    name, listed = _from_cpuinfo()
     return {
         "name": name or platform.processor() or platform.machine(),
         "architecture": platform.machine(),
-        "features": [feature for feature in _VECTOR_FEATURES if feature in flags],
+        "features": [feature for feature in _VECTOR_FEATURES if feature in listed],
         "cores": usable_cores(),
     }
+
+
+@lru_cache(maxsize=1)
+def flags() -> frozenset[str]:
+    """Every feature that the system lists for the processor, in Linux's spelling; empty on other systems."""
+    return _from_cpuinfo()[1]
 
 
 def usable_cores() -> int:
@@ -41,11 +47,11 @@ def _from_cpuinfo() -> tuple[str, frozenset[str]]:
             text = file.read()
     except OSError:
         return "", frozenset()
-    name, flags = "", frozenset[str]()
+    name, listed = "", frozenset[str]()
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name" and not name:
             name = value.strip()
-        elif key.strip() in ("flags", "Features") and not flags:
-            flags = frozenset(value.split())
-    return name, flags
+        elif key.strip() in ("flags", "Features") and not listed:
+            listed = frozenset(value.split())
+    return name, listed

@@ -1,0 +1,30 @@
+"""Structured emission of LLVM: values with operators, loops and branches as ``with`` blocks, vectors."""
+
+from tilewright.kernel.builder.function import Function, Loop
+from tilewright.kernel.builder.values import Value, element, lanes, size_of, vector
+from tilewright.kernel.builder.vectors import (
+    first_lanes,
+    lane,
+    masked_load,
+    masked_store,
+    shuffle,
+    splat,
+    transpose,
+)
+
+__all__ = [
+    "Function",
+    "Loop",
+    "Value",
+    "element",
+    "first_lanes",
+    "lane",
+    "lanes",
+    "masked_load",
+    "masked_store",
+    "shuffle",
+    "size_of",
+    "splat",
+    "transpose",
+    "vector",
+]

@@ -1,0 +1,86 @@
+"""Operations on vectors: each is documented by the scalar loop that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tilewright.kernel.builder.function import Function
+from tilewright.kernel.builder.values import Number, Value, element, lanes, overload, size_of, vector
+
+
+def splat(f: Function, scalar: Value, count: int) -> Value:
+    """One number in every lane.
+
+    Scalar loop: ``for i in range(count): out[i] = scalar``
+    """
+    type = vector(count, scalar.type)
+    single = f.result(type, f"insertelement {type} poison, {scalar}, i64 0")
+    return f.result(type, f"shufflevector {single}, {type} poison, <{count} x i32> zeroinitializer")
+
+
+def shuffle(f: Function, a: Value, b: Value, places: Sequence[int]) -> Value:
+    """Lanes picked from two vectors end to end; a place of −1 may hold anything.
+
+    Scalar loop: ``for i, p in enumerate(places): out[i] = (a + b)[p]``
+    """
+    type = vector(len(places), element(a.type))
+    mask = ", ".join("i32 poison" if p < 0 else f"i32 {p}" for p in places)
+    return f.result(type, f"shufflevector {a}, {b}, <{len(places)} x i32> <{mask}>")
+
+
+def lane(f: Function, value: Value, index: int) -> Value:
+    """One lane as a scalar: ``value[index]``."""
+    return f.result(element(value.type), f"extractelement {value}, i64 {index}")
+
+
+def transpose(f: Function, rows: Sequence[Value]) -> list[Value]:
+    """A square of vectors, turned over its diagonal; the number of lanes is a power of two.
+
+    Scalar loop: ``for i, j in lanes × lanes: out[i][j] = rows[j][i]``
+
+    Each of log2(lanes) rounds interleaves row i with row i + half: that moves one bit of the row number into
+    the lane number, and after as many rounds as there are bits the two have changed places.
+    """
+    count = len(rows)
+    assert count == lanes(rows[0].type) and count & (count - 1) == 0
+    low = [place for i in range(count // 2) for place in (i, count + i)]
+    high = [place + count // 2 for place in low]
+    current = list(rows)
+    half = count // 2
+    rounds = count.bit_length() - 1
+    for _ in range(rounds):
+        following = []
+        for i in range(half):
+            following.append(shuffle(f, current[i], current[i + half], low))
+            following.append(shuffle(f, current[i], current[i + half], high))
+        current = following
+    return current
+
+
+def first_lanes(f: Function, count: Value, width: int) -> Value:
+    """A mask of ``width`` lanes of which the first ``count`` (an i64 that fits an i32) are true.
+
+    Scalar loop: ``for i in range(width): out[i] = i < count``
+    """
+    type = vector(width, "i32")
+    numbers = "<" + ", ".join(f"i32 {i}" for i in range(width)) + ">"
+    return Value(f, numbers, type) < splat(f, f.convert(count, "i32"), width)
+
+
+def masked_load(f: Function, type: str, pointer: Value, mask: Value, other: Number = 0) -> Value:
+    """Lanes where the mask is true, ``other`` elsewhere; memory under false lanes is not touched.
+
+    Scalar loop: ``for i in lanes: out[i] = pointer[i] if mask[i] else other``
+    """
+    align = f.number("i32", size_of(element(type)))
+    name = f"llvm.masked.load.{overload(type)}.p0"
+    return f.intrinsic(name, type, pointer, align, mask, f.number(type, other))
+
+
+def masked_store(f: Function, value: Value, pointer: Value, mask: Value) -> None:
+    """Writes the lanes where the mask is true; memory under false lanes is not touched.
+
+    Scalar loop: ``for i in lanes: if mask[i]: pointer[i] = value[i]``
+    """
+    align = f.number("i32", size_of(element(value.type)))
+    f.intrinsic_without_result(f"llvm.masked.store.{overload(value.type)}.p0", value, pointer, align, mask)

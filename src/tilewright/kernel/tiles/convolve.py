@@ -1,0 +1,340 @@
+"""A convolution as a program: tables, blocks and functions chosen once, then run on arrays by one call."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.geometry import ConvDims
+from tilewright.kernel import jit, threads
+from tilewright.kernel.addresses import address
+from tilewright.kernel.tiles import driver, micro, pack_rows, pack_weights, store
+from tilewright.kernel.tiles.fields import Fields
+from tilewright.kernel.tiles.rows import Axis, axes_of, leads_of, lines_of, lines_read, longest_block, row_of
+from tilewright.plan import tiles
+from tilewright.plan.target import Target, host
+
+Array = npt.NDArray[Any]
+Steps = tuple[int, ...]
+Table = npt.NDArray[np.int64]
+Words = dict[str, int | Table]
+#: Functions of a program by what they are for, each as its name and what emits it; "driver" calls the others.
+Kernels = dict[str, tuple[str, jit.Emit]]
+
+SCALARS = {"float32": "float", "float64": "double"}
+
+
+@dataclass
+class Program:
+    """A compiled function, its table of arguments, and what the table points to.
+
+    Attributes:
+        function: the driver's address; 0 if the program is only to be read.
+        words: the driver's table.
+        units: how many units of work there are.
+        scratch_bytes: what a unit needs of temporary memory.
+        kept: the arrays that the table points to.
+        kernels: the driver, and what it calls.
+        about: the tile, and the blocks of a unit, by name.
+    """
+
+    function: int
+    words: Table
+    units: int
+    scratch_bytes: int
+    kept: tuple[Table, ...]
+    kernels: Kernels
+    about: dict[str, int | str]
+
+    def run(self, x: int, w: int, bias: int, y: int) -> None:
+        """Run on arrays at these addresses, laid out as the program was made for."""
+        words = self.words.copy()
+        words[0], words[1], words[2], words[3] = x, w, bias, y
+        threads.run(self.function, self.units, address(words), self.scratch_bytes)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is convolved: a geometry in forward form, steps of the arrays in elements, and how weights lie."""
+
+    dims: ConvDims
+    dtype: str
+    x_steps: Steps
+    y_steps: Steps
+    backwards: bool
+    side: str | None = None
+    activation: str = "none"
+    slope: float = 0.0
+
+
+def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
+    """The program for a problem.
+
+    Without ``load`` nothing is compiled: it can be read, for any target, but not run.
+    """
+    return _Maker(problem, target or host()).make(load)
+
+
+class _Maker:
+    def __init__(self, problem: Problem, target: Target) -> None:
+        self.problem, self.target = problem, target
+        self.dims = problem.dims
+        self.scalar = SCALARS[problem.dtype]
+        self.itemsize = np.dtype(problem.dtype).itemsize
+        self.width = target.vector_bytes // self.itemsize
+        self.words: Words = {}
+
+    def make(self, load: bool) -> Program:
+        dims, words = self.dims, self.words
+        axes, x_steps, y_steps = spatial(dims, self.problem.x_steps[2:], self.problem.y_steps[2:])
+        while len(axes) < 2:
+            axes, x_steps, y_steps = [ONE, *axes], (0, *x_steps), (0, *y_steps)
+        *lead_axes, line, last = axes
+        row = row_of(last)
+        self.row, self.line = row, line
+        outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+        counts = [phase.count for phase in row.phases]
+        taps = math.prod(axis.kernel for axis in axes)
+        x_column, y_column = x_steps[-1], y_steps[-1] * row.step
+        layout = "columns" if y_column == 1 else "channels" if self.problem.y_steps[1] == 1 else "any"
+        self.tile = tiles.tile_for(
+            self.target,
+            self.width,
+            outputs,
+            max(counts),
+            channels * taps // row.step,
+            layout,
+            self.problem.side,
+        )
+        pixels, panel = self.tile.pixels(self.width), self.tile.panel(self.width)
+        by_channels = self.tile.side == "by_channels"
+        if by_channels:
+            # A tile never reaches beyond a row: shorter phases set its length.
+            pixels = min(pixels, *counts)
+        # -- input channels at a time
+        read = math.prod(axis.kernel for axis in axes[:-1])
+        most = max(tiles.WINDOW_LINES // read, 1)
+        most = min(most, max(tiles.WEIGHTS_BYTES // (taps * panel * self.itemsize), 1))
+        channel_block = even(channels, most)
+        # -- tables
+        leads = leads_of(lead_axes, x_steps[:-2], y_steps[:-2])
+        # -- blocks of columns, lines, samples
+        span = lines_read(line, 1)
+        longest = max(counts)
+        column_block = longest
+        budget = tiles.PACKED_BYTES // self.itemsize
+        while True:
+            length = up(column_block + (pixels if column_block < longest else 0) + row.reach, self.width)
+            if column_block == longest and by_channels is False:
+                length = up(max(length, pixels + row.reach), self.width)
+            pitch = self._pitch(length * len(row.remainders))
+            per_line = leads.most * channel_block * pitch
+            if per_line * span <= budget or column_block <= pixels:
+                break
+            column_block = max(up(column_block // 2, pixels), pixels)
+        held = channels > channel_block
+        held_pixels = (tiles.HELD_BYTES // self.itemsize) // max(outputs, 1) if held else 1 << 40
+        total = dims.batch * math.prod(axis.output for axis in lead_axes) * line.output * longest
+        wanted = max(min(held_pixels, max(total // tiles.UNITS, tiles.PIXELS)), pixels)
+        row_pixels = min(column_block, longest) * len(counts)
+        line_block = longest_block(line, wanted // row_pixels, budget // max(per_line, 1))
+        lines = lines_of(line, even(line.output, line_block))
+        batch_block = 1
+        if lines.block >= line.output and column_block >= longest:
+            per_sample = per_line * lines.room
+            most = min(wanted // (line.output * longest), budget // max(per_sample, 1))
+            batch_block = even(dims.batch, max(most, 1))
+        batch_blocks = -(-dims.batch // batch_block)
+        column_blocks = -(-longest // column_block)
+        units = dims.groups * batch_blocks * len(leads.outputs) * len(lines.blocks) * column_blocks
+        output_block = outputs
+        flops = 2 * total * len(row.phases) * outputs * channels * taps * dims.groups // max(row.step, 1)
+        if units < tiles.UNITS // 2 and flops > 1 << 20:
+            parts = min(-(-tiles.UNITS // 2 // units), -(-outputs // panel))
+            output_block = up(-(-outputs // parts), panel)
+        output_blocks = -(-outputs // output_block)
+        units *= output_blocks
+        tiles_held = 1
+        if held:
+            per_row = sum(-(-min(column_block, n) // pixels) for n in counts)
+            tiles_held = batch_block * lines.block * per_row * -(-output_block // panel)
+        # -- scratch
+        packed = batch_block * leads.most * lines.room * channel_block * pitch + 2 * pixels + 4 * self.width
+        weights_at = up(packed, 16)
+        sums_at = up(weights_at + taps * channel_block * panel, 16)
+        list_at = up(sums_at + tiles_held * pixels * panel, 16)
+        scratch = list_at * self.itemsize + 16 * (taps + 1)
+        # -- words
+        row_entries: list[tuple[int, int]] = []
+        phases = []
+        for phase in row.phases:
+            start = len(row_entries)
+            row_entries += [(tap, stretch * length + place) for tap, stretch, place in phase.taps]
+            phases.append((phase.first, phase.count, start, len(row_entries)))
+        steps = self.problem
+        w_steps = self._weight_steps(taps)
+        kernels = self._kernels(by_channels, pixels, layout, x_column)
+        addresses = addresses_of(kernels, self.target, load)
+        words |= addresses
+        words |= {
+            "channels": channels, "outputs": outputs, "batch": dims.batch, "taps": taps,
+            "line_taps": line.kernel, "row_taps": last.kernel,
+            "x_group": channels * steps.x_steps[1], "x_batch": steps.x_steps[0],
+            "x_channel": steps.x_steps[1], "x_line": x_steps[-2], "x_column": x_column,
+            "y_group": outputs * steps.y_steps[1], "y_batch": steps.y_steps[0],
+            "y_channel": steps.y_steps[1], "y_line": y_steps[-2], "y_column": y_steps[-1],
+            **w_steps,
+            "lead_starts": leads.starts, "lead_entries": leads.entries, "lead_outputs": leads.outputs,
+            "line_starts": lines.starts, "line_entries": lines.entries, "lines_read": lines.read,
+            "phases": table(phases), "phase_count": len(phases), "row_step": row.step,
+            "row_entries": table(row_entries), "remainders": table(row.remainders),
+            "remainder_count": len(row.remainders),
+            "every": row.every, "length": length, "pitch": pitch,
+            "channel_block": channel_block, "output_block": output_block, "batch_block": batch_block,
+            "column_block": column_block, "output_blocks": output_blocks, "groups": dims.groups,
+            "batch_blocks": batch_blocks, "leads": len(leads.outputs), "line_blocks": lines.blocks,
+            "line_block_count": len(lines.blocks), "column_blocks": column_blocks,
+            "tile": pixels, "panel": panel, "tiles_held": tiles_held, "lowest_count": min(counts),
+            "lead_room": leads.most, "line_room": lines.room,
+            "weights_at": weights_at, "sums_at": sums_at, "list_at": list_at,
+            "slope": int(np.float64(self.problem.slope).view(np.int64)),
+        }  # fmt: skip
+        values, kept = words_of(driver.FIELDS, words)
+        about: dict[str, int | str] = {
+            "side": self.tile.side, "vectors": self.tile.vectors, "scalars": self.tile.scalars,
+            "pixels": pixels, "panel": panel, "channel_block": channel_block, "output_block": output_block,
+            "batch_block": batch_block, "line_block": lines.block, "column_block": column_block,
+        }  # fmt: skip
+        return Program(addresses["driver"], values, units, scratch, kept, kernels, about)
+
+    def _pitch(self, length: int) -> int:
+        """An odd number of cache lines: channels then spread over all sets of a cache."""
+        line = 64 // self.itemsize
+        lines = -(-length // line)
+        return (lines if lines % 2 else lines + 1) * line
+
+    def _weight_steps(self, taps: int) -> dict[str, int]:
+        dims = self.dims
+        outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+        if not self.problem.backwards:
+            return {
+                "w_group": outputs * channels * taps,
+                "w_output": channels * taps,
+                "w_channel": taps,
+                "w_tap": 1,
+                "w_first": 0,
+            }
+        # The geometry's channels are the outputs of the weights, and taps run backwards.
+        return {
+            "w_group": outputs * channels * taps,
+            "w_output": taps,
+            "w_channel": outputs * taps,
+            "w_tap": -1,
+            "w_first": taps - 1,
+        }
+
+    def _kernels(self, by_channels: bool, pixels: int, layout: str, x_column: int) -> Kernels:
+        scalar, tile = self.scalar, self.tile
+        panel = tile.panel(self.width)
+        vectors, scalars = (tile.vectors, pixels) if by_channels else (tile.vectors, tile.scalars)
+        every = self.row.every
+        packing = "any"
+        if x_column == 1 and every in (1, 2):
+            packing = f"columns{every}"
+        elif self.problem.x_steps[1] == 1:
+            packing = "channels"
+        weights = "any"
+        if by_channels:
+            taps = math.prod(self.dims.kernel)
+            if not self.problem.backwards:
+                weights = "flat"
+            elif taps == 1:
+                weights = "lanes"
+        along = "columns" if tile.side == "by_pixels" else "channels"
+        storing = "along" if layout == along else "any" if layout == "any" else "across"
+        if storing == "across" and not by_channels:
+            storing = "any"
+        side, act = tile.side, self.problem.activation
+        return {
+            "driver": (driver.name(scalar, side), lambda t: driver.emit(t, scalar, side)),
+            "micro": (
+                micro.name(scalar, vectors, scalars),
+                lambda t: micro.emit(t, scalar, vectors, scalars),
+            ),
+            "pack_rows": (
+                pack_rows.name(scalar, packing),
+                lambda t: pack_rows.emit(t, scalar, packing, driver.FIELDS),
+            ),
+            "pack_weights": (
+                pack_weights.name(scalar, weights, panel),
+                lambda t: pack_weights.emit(t, scalar, weights, panel, driver.FIELDS),
+            ),
+            "store": (
+                store.name(scalar, side, storing, act, vectors, scalars),
+                lambda t: store.emit(t, scalar, side, storing, act, vectors, scalars),
+            ),
+        }
+
+
+ONE = Axis(1, 1, 1, 1, 1, 1, 0)
+
+
+def spatial(dims: ConvDims, x_steps: Steps, y_steps: Steps) -> tuple[list[Axis], Steps, Steps]:
+    """The spatial axes and the arrays' steps along them; axes without a window merge where memory allows."""
+    axes = axes_of(dims)
+    found: list[tuple[Axis, int, int]] = []
+    for axis, x_step, y_step in zip(axes, x_steps, y_steps, strict=True):
+        if found and _plain(axis) and _plain(found[-1][0]):
+            before, x_before, y_before = found[-1]
+            if x_before == x_step * axis.size and y_before == y_step * axis.output:
+                size = before.size * axis.size
+                found[-1] = (Axis(size, size, 1, 1, 1, 1, 0), x_step, y_step)
+                continue
+        found.append((axis, x_step, y_step))
+    return [a for a, _, _ in found], tuple(x for _, x, _ in found), tuple(y for _, _, y in found)
+
+
+def _plain(axis: Axis) -> bool:
+    return axis.kernel == axis.stride == axis.spread == 1 and axis.before == 0 and axis.size == axis.output
+
+
+def addresses_of(kernels: Kernels, target: Target, load: bool) -> dict[str, int]:
+    """Where the kernels are in this process's memory; zeros if they aren't to be loaded."""
+    return {role: jit.address(name, emit, target) if load else 0 for role, (name, emit) in kernels.items()}
+
+
+def words_of(fields: Fields, words: Words) -> tuple[Table, tuple[Table, ...]]:
+    """The table that a driver is called with, and the arrays whose addresses it holds."""
+    values = np.zeros(len(fields.names), np.int64)
+    kept = []
+    for place, word in enumerate(fields.names):
+        value = words.get(word, 0)
+        if isinstance(value, np.ndarray):
+            value = np.ascontiguousarray(value)
+            kept.append(value)
+            value = value.ctypes.data
+        values[place] = value
+    return values, tuple(kept)
+
+
+def table(rows: Any) -> Table:
+    """Rows of integers as a driver reads them."""
+    return np.array(rows, dtype=np.int64)
+
+
+def up(number: int, multiple: int) -> int:
+    """The next multiple.
+
+    >>> up(17, 16)
+    32
+    """
+    return -(-number // multiple) * multiple
+
+
+def even(total: int, most: int) -> int:
+    """The block length, at most ``most``, that divides ``total`` into the fewest blocks of even length."""
+    return -(-total // -(-total // max(most, 1))) if total else 1

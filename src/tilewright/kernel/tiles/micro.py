@@ -1,0 +1,91 @@
+"""The one micro-kernel: an outer product of vectors and scalars, summed in registers.
+
+Definition, for a tile of V vectors by S scalars:
+
+    acc[j][l] += Σ_e Σ_{i < count}  scalars[soff_e + i·sstep + j] · vectors[voff_e + i·vstep + l]
+
+for l < V·lanes and j < S, where the table lists one (voff, soff) per e. Everything that multiplies and adds in
+the compiled families is this sum:
+
+- forward and data gradient: e runs over taps, i over channels; one side is a tile of output channels (packed
+  weights), the other a tile of pixels (packed rows);
+- weight gradient: e runs over rows, i over pixels; one side is a tile of output channels, the other of input
+  channels;
+- pointwise and dense: the same with a single tap.
+
+Schedule: all V·S sums stay in registers from the first product to the last; a round of the inner loop loads V
+vectors, and multiplies each with S scalars that are read straight from memory.
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import Function, Value, lanes, splat, vector
+from tilewright.plan.target import Target
+
+#: What a micro-kernel is called with, in order.
+ARGUMENTS = {
+    "vectors": "ptr",
+    "scalars": "ptr",
+    "table": "ptr",
+    "entries": "i64",
+    "count": "i64",
+    "vstep": "i64",
+    "sstep": "i64",
+    "acc": "ptr",
+    "accstep": "i64",
+    "resume": "i64",
+}
+
+
+def name(scalar: str, vectors: int, scalars: int) -> str:
+    """The symbol of a micro-kernel."""
+    return f"micro_{scalar}_{vectors}x{scalars}"
+
+
+def emit(target: Target, scalar: str, vectors: int, scalars: int) -> str:
+    """The micro-kernel for tiles of ``vectors`` by ``scalars``; count and entries are at least 1."""
+    f = Function(name(scalar, vectors, scalars), target, ARGUMENTS)
+    width = target.vector_bytes // (4 if scalar == "float" else 8)
+    type = vector(width, scalar)
+    sums = _resume(f, type, vectors, scalars)
+    outer = f.loop(f["entries"], carry=[f["table"], *sums], surely=True, name="entry")
+    with outer:
+        table, *sums = outer.carried
+        v = f.at(f["vectors"], scalar, f.load("i64", table, 0))
+        s = f.at(f["scalars"], scalar, f.load("i64", table, 1))
+        inner = f.loop(f["count"], carry=[v, s, *sums], surely=True, name="sum")
+        with inner:
+            v, s, *sums = inner.carried
+            loaded = [f.load(type, v, width * i) for i in range(vectors)]
+            for j in range(scalars):
+                factor = splat(f, f.load(scalar, s, j), width)
+                for i in range(vectors):
+                    place = j * vectors + i
+                    sums[place] = f.multiply_add(loaded[i], factor, sums[place])
+            inner.carry([f.at(v, scalar, f["vstep"]), f.at(s, scalar, f["sstep"]), *sums])
+        outer.carry([f.at(table, "i64", 2), *inner.results[2:]])
+    acc = f["acc"]
+    for j in range(scalars):
+        for i in range(vectors):
+            f.store(outer.results[1 + j * vectors + i], acc, width * i)
+        acc = f.at(acc, scalar, f["accstep"])
+    return f.text()
+
+
+def _resume(f: Function, type: str, vectors: int, scalars: int) -> list[Value]:
+    """What the sums start from: zeros, or what ``acc`` holds from an earlier call."""
+    width, scalar = lanes(type), type[type.index("x") + 2 : -1]
+    yes, start = f.fresh("resume"), f.fresh("start")
+    before = f.block
+    f.branch(f["resume"].differs(0), yes, start)
+    f.label(yes)
+    acc, held = f["acc"], []
+    for _ in range(scalars):
+        held += [f.load(type, acc, width * i) for i in range(vectors)]
+        acc = f.at(acc, scalar, f["accstep"])
+    f.jump(start)
+    f.label(start)
+    zero = f.number(type, 0)
+    return [
+        f.result(type, f"phi {type} [ {zero.name}, %{before} ], [ {value.name}, %{yes} ]") for value in held
+    ]

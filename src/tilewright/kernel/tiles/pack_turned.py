@@ -1,0 +1,116 @@
+"""Packing one line with its channels innermost: what the weight gradient reads, of both its operands.
+
+Definition:
+
+    out[b·pitch + c] = source[c·channel_step + b·column_step]   if first ≤ b < end, else 0
+
+for b < length and c < channels; up to a vector's lanes behind the last channel may be set to zero too.
+Schedules, by the layout in memory: ``columns1`` and ``columns2`` (column_step is 1 or 2: squares of vectors
+turned over), ``channels`` (channel_step is 1: whole vectors), ``any`` (one by one).
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import (
+    Function,
+    Value,
+    first_lanes,
+    masked_load,
+    shuffle,
+    splat,
+    transpose,
+    vector,
+)
+from tilewright.kernel.tiles.pack_rows import Line, window
+from tilewright.plan.target import Target
+
+#: What a packing function is called with.
+ARGUMENTS = {
+    "source": "ptr",
+    "out": "ptr",
+    "channels": "i64",
+    "pitch": "i64",
+    "first": "i64",
+    "end": "i64",
+    "length": "i64",
+    "channel_step": "i64",
+    "column_step": "i64",
+}
+
+SCHEDULES = ("columns1", "columns2", "channels", "any")
+
+
+def name(scalar: str, schedule: str) -> str:
+    """The symbol of a packing function."""
+    return f"pack_turned_{scalar}_{schedule}"
+
+
+def emit(target: Target, scalar: str, schedule: str) -> str:
+    """A packing function."""
+    f = Function(name(scalar, schedule), target, ARGUMENTS)
+    line = Line(f, scalar, f["first"], f["end"], f["source"])
+    if schedule in ("columns1", "columns2"):
+        _turn(line, 1 if schedule == "columns1" else 2)
+    elif schedule == "channels":
+        _copy(line)
+    else:
+        _one_by_one(line)
+    return f.text()
+
+
+def _turn(line: Line, every: int) -> None:
+    f, width = line.f, line.width
+    even = [2 * i for i in range(width)]
+    with (
+        f.loop(f["channels"], step=width, name="channel") as c,
+        f.loop(f["length"], step=width, name="column") as b,
+    ):
+        rows = []
+        for i in range(width):
+            source = f.at(line.start, line.scalar, (c + i) * f["channel_step"], wild=True)
+            # A channel that isn't there has no columns: all zeros, nothing read.
+            last = f.select(c + i < f["channels"], line.end, 0)
+            if every == 1:
+                rows.append(window(line, source, b, line.first - b, last - b))
+                continue
+            first, end = line.first * 2 - b * 2, last * 2 - 1 - b * 2
+            low = window(line, source, b * 2, first, end)
+            high = window(line, source, b * 2 + width, first - width, end - width)
+            rows.append(shuffle(f, low, high, even))
+        for i, turned in enumerate(transpose(f, rows)):
+            with f.when(b + i < f["length"]):
+                f.store(turned, f.at(f["out"], line.scalar, (b + i) * f["pitch"] + c))
+
+
+def _copy(line: Line) -> None:
+    f, width = line.f, line.width
+    zero = f.number(vector(width, line.scalar), 0)
+    with f.loop(f["length"], name="column") as b:
+        out = f.at(f["out"], line.scalar, b * f["pitch"])
+        source = f.at(line.start, line.scalar, b * f["column_step"], wild=True)
+        inside = (b >= line.first) & (b < line.end)
+        with f.loop(f["channels"], step=width, name="channel") as c:
+            left = f["channels"] - c
+            with f.either(inside & (left >= width), zero.type) as choice:
+                choice.yes(f.load(zero.type, source, c))
+                choice.otherwise()
+                mask = first_lanes(f, f.least(left, width), width) & splat(f, inside, width)
+                choice.no(masked_load(f, zero.type, f.at(source, line.scalar, c, wild=True), mask))
+            f.store(choice.result, out, c)
+
+
+def _one_by_one(line: Line) -> None:
+    f = line.f
+    with f.loop(f["channels"], name="channel") as c:
+        source = f.at(line.start, line.scalar, c * f["channel_step"], wild=True)
+        out = f.at(f["out"], line.scalar, c)
+        _zeros(f, line, out, f.number("i64", 0), f.least(line.first, f["length"]))
+        with f.loop(line.end, start=line.first, name="inside") as b:
+            read = f.load(line.scalar, f.at(source, line.scalar, b * f["column_step"], wild=True))
+            f.store(read, out, b * f["pitch"])
+        _zeros(f, line, out, f.greatest(line.end, line.first), f["length"])
+
+
+def _zeros(f: Function, line: Line, out: Value, start: Value, stop: Value) -> None:
+    with f.loop(stop, start=start, name="zeros") as b:
+        f.store(f.number(line.scalar, 0), out, b * f["pitch"])

@@ -1,0 +1,94 @@
+"""Packing the weights of one panel of output channels and one block of input channels.
+
+Definition:
+
+    out[t][c][lane] = source[lane·w_output + c·w_channel + t·w_tap]
+
+and 0 for lanes behind the last output.
+
+The gradient of the data reads the same weights with outputs and channels exchanged and the taps backwards:
+other steps, the same function. Schedules: ``flat`` (an output's channels and taps are consecutive: squares of
+vectors turned over), ``lanes`` (outputs are consecutive: whole vectors), ``any`` (one by one).
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import Function, Value, first_lanes, masked_load, transpose, vector
+from tilewright.kernel.tiles.fields import Fields
+from tilewright.plan.target import Target
+
+#: The driver's table, the panel's first weight (k0, c0, first tap), where to, how many outputs and channels.
+ARGUMENTS = {"args": "ptr", "source": "ptr", "out": "ptr", "outputs": "i64", "channels": "i64"}
+
+SCHEDULES = ("flat", "lanes", "any")
+
+
+def name(scalar: str, schedule: str, lanes: int) -> str:
+    """The symbol of a packing function."""
+    return f"pack_weights_{scalar}_{schedule}_{lanes}"
+
+
+def emit(target: Target, scalar: str, schedule: str, lanes: int, fields: Fields) -> str:
+    """A packing function for panels of ``lanes`` outputs (whole vectors, unless the schedule is ``any``)."""
+    f = Function(name(scalar, schedule, lanes), target, ARGUMENTS)
+    steps = fields.all(f, f["args"], "taps", "w_output", "w_channel", "w_tap")
+    width = target.vector_bytes // (4 if scalar == "float" else 8)
+    if schedule == "flat":
+        for group in range(0, lanes, width):
+            _flat(f, scalar, lanes, group, width, steps)
+    elif schedule == "lanes":
+        _lanes(f, scalar, lanes, width, steps)
+    else:
+        _any(f, scalar, lanes, steps)
+    return f.text()
+
+
+def _flat(f: Function, scalar: str, lanes: int, group: int, width: int, steps: list[Value]) -> None:
+    """Outputs group … group + width: ``width`` of their consecutive (channel, tap) numbers at a time."""
+    taps, w_output, _, _ = steps
+    type, channels = vector(width, scalar), f["channels"]
+    total = channels * taps
+    zero = f.number("i64", 0)
+    loop = f.loop(total, step=width, carry=[zero, zero], name="flat")
+    with loop as place:
+        c, t = loop.carried
+        left = f.least(total - place, width)
+        mask = first_lanes(f, left, width)
+        none = f.number(mask.type, 0)
+        rows = []
+        for i in range(width):
+            source = f.at(f["source"], scalar, w_output * (group + i) + place, wild=True)
+            known = f.select(f["outputs"] > group + i, mask, none)
+            rows.append(masked_load(f, type, source, known))
+        for i, turned in enumerate(transpose(f, rows)):
+            with f.when(left > i):
+                f.store(turned, f.at(f["out"], scalar, (t * channels + c) * lanes + group))
+            over = t + 1 >= taps
+            c, t = f.select(over, c + 1, c), f.select(over, f.number("i64", 0), t + 1)
+        loop.carry([c, t])
+
+
+def _lanes(f: Function, scalar: str, lanes: int, width: int, steps: list[Value]) -> None:
+    taps, _, w_channel, w_tap = steps
+    masks = [
+        first_lanes(f, f.greatest(f.least(f["outputs"] - group, width), 0), width)
+        for group in range(0, lanes, width)
+    ]
+    with f.loop(taps, name="tap") as t, f.loop(f["channels"], name="channel") as c:
+        source = f.at(f["source"], scalar, t * w_tap + c * w_channel, wild=True)
+        to = f.at(f["out"], scalar, (t * f["channels"] + c) * lanes)
+        for i, mask in enumerate(masks):
+            loaded = masked_load(f, vector(width, scalar), f.at(source, scalar, i * width, wild=True), mask)
+            f.store(loaded, to, i * width)
+
+
+def _any(f: Function, scalar: str, lanes: int, steps: list[Value]) -> None:
+    taps, w_output, w_channel, w_tap = steps
+    zero = f.number(scalar, 0)
+    with f.loop(taps, name="tap") as t, f.loop(f["channels"], name="channel") as c:
+        source = f.at(f["source"], scalar, t * w_tap + c * w_channel, wild=True)
+        to = f.at(f["out"], scalar, (t * f["channels"] + c) * lanes)
+        with f.loop(f["outputs"], name="lane") as lane:
+            f.store(f.load(scalar, f.at(source, scalar, lane * w_output, wild=True)), to, lane)
+        with f.loop(lanes, start=f["outputs"], name="rest") as lane:
+            f.store(zero, to, lane)

@@ -1,0 +1,176 @@
+"""From a finished tile of sums to the output: bias, activation, layout.
+
+Definition, for a tile of ``outputs`` channels by ``pixels``:
+
+    y[k·y_channel + q·y_pixel] = activation(sum[k, q] + bias[k])
+
+The tile lies as the micro-kernel left it: a row per scalar, vectors along the row. ``by_channels``: rows are
+pixels, vectors run over output channels; ``by_pixels``: rows are output channels, vectors run over pixels.
+Schedules: ``along`` (y is consecutive along the vectors), ``across`` (along the rows: squares of vectors are
+turned over), ``any`` (one by one).
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import (
+    Function,
+    Value,
+    first_lanes,
+    masked_store,
+    splat,
+    transpose,
+    vector,
+)
+from tilewright.kernel.builder.vectors import masked_load
+from tilewright.kernel.tiles.activation import activate
+from tilewright.kernel.tiles.curves import CURVES
+from tilewright.plan.target import Target
+
+#: The tile, where its first output goes, the bias of its first channel (or null), how many channels and pixels
+#: there are, y's steps, and the slope of leaky ReLU.
+ARGUMENTS = {
+    "tile": "ptr",
+    "out": "ptr",
+    "bias": "ptr",
+    "outputs": "i64",
+    "pixels": "i64",
+    "y_channel": "i64",
+    "y_pixel": "i64",
+    "slope": "double",
+}
+
+SIDES = ("by_channels", "by_pixels")
+SCHEDULES = ("along", "across", "any")
+
+
+def name(scalar: str, side: str, schedule: str, activation: str, vectors: int, rows: int) -> str:
+    """The symbol of a storing function."""
+    return f"store_{scalar}_{side}_{schedule}_{activation}_{vectors}x{rows}"
+
+
+def emit(
+    target: Target, scalar: str, side: str, schedule: str, activation: str, vectors: int, rows: int
+) -> str:
+    """A storing function for tiles of ``rows`` rows of ``vectors`` vectors."""
+    f = Function(name(scalar, side, schedule, activation, vectors, rows), target, ARGUMENTS)
+    tile = _Tile(f, scalar, side, activation, vectors, rows)
+    if schedule == "along":
+        _along(tile)
+    elif schedule == "across":
+        _across(tile)
+    else:
+        _any(tile)
+    return f.text()
+
+
+class _Tile:
+    def __init__(self, f: Function, scalar: str, side: str, activation: str, vectors: int, rows: int) -> None:
+        self.f, self.scalar, self.side, self.activation = f, scalar, side, activation
+        self.vectors, self.rows = vectors, rows
+        self.width = f.target.vector_bytes // (4 if scalar == "float" else 8)
+        self.type = vector(self.width, scalar)
+        by_channels = side == "by_channels"
+        # Along the vectors run channels or pixels; along the rows the other.
+        self.in_vectors, self.in_rows = (
+            (f["outputs"], f["pixels"]) if by_channels else (f["pixels"], f["outputs"])
+        )
+        self.vector_step, self.row_step = (
+            (f["y_channel"], f["y_pixel"]) if by_channels else (f["y_pixel"], f["y_channel"])
+        )
+        self._masks: dict[int, Value] = {}
+        self._biases: dict[int, Value] = {}
+        for i in range(vectors):
+            self.mask(i)
+        if by_channels:
+            for i in range(vectors):
+                self._biases[i] = self._bias_vector(i)
+
+    def mask(self, i: int) -> Value:
+        """Which lanes of vector i are part of the tile."""
+        if i not in self._masks:
+            left = self.in_vectors - i * self.width
+            f = self.f
+            self._masks[i] = first_lanes(f, f.greatest(f.least(left, self.width), 0), self.width)
+        return self._masks[i]
+
+    def _bias_vector(self, i: int) -> Value:
+        f = self.f
+        # A branch, not an empty mask: a masked read of the null page takes hundreds of cycles.
+        with f.either(f["bias"].differs(f.null()), self.type) as choice:
+            at = f.at(f["bias"], self.scalar, i * self.width, wild=True)
+            choice.yes(masked_load(f, self.type, at, self.mask(i)))
+            choice.otherwise()
+            choice.no(f.number(self.type, 0))
+        return choice.result
+
+    def sums(self, row: Value | int, i: int) -> Value:
+        """Vector i of a row, as it lies in the tile."""
+        f = self.f
+        return f.load(self.type, f["tile"], f.integer(row) * (self.vectors * self.width) + i * self.width)
+
+    def finish(self, row: Value) -> None:
+        """Bias and activation of a row, in place."""
+        f = self.f
+        for i in range(self.vectors):
+            f.store(self.finished(row, i), f["tile"], row * (self.vectors * self.width) + i * self.width)
+
+    def finished(self, row: Value | int, i: int) -> Value:
+        """Vector i of a row, with bias and activation."""
+        f = self.f
+        if self.side == "by_channels":
+            bias = self._biases[i]
+        else:
+            there = f["bias"].differs(f.null())
+            with f.either(there, self.scalar) as choice:
+                choice.yes(f.load(self.scalar, f["bias"], f.integer(row)))
+                choice.otherwise()
+                choice.no(f.number(self.scalar, 0))
+            bias = splat(f, choice.result, self.width)
+        return activate(f, self.activation, self.sums(row, i) + bias, f["slope"])
+
+
+def _along(tile: _Tile) -> None:
+    f = tile.f
+    with f.loop(tile.in_rows, name="row") as row:
+        out = f.at(f["out"], tile.scalar, row * tile.row_step)
+        for i in range(tile.vectors):
+            value = tile.finished(row, i)
+            at = f.at(out, tile.scalar, i * tile.width, wild=True)
+            whole = tile.in_vectors >= (i + 1) * tile.width
+            with f.when(whole):
+                f.store(value, at)
+            with f.when(tile.in_vectors < (i + 1) * tile.width):
+                masked_store(f, value, at, tile.mask(i))
+
+
+def _across(tile: _Tile) -> None:
+    """Squares of rows by lanes; lane l of vector i becomes a vector along the rows."""
+    f, width = tile.f, tile.width
+    values = tile.finished
+    if tile.activation in CURVES:
+        # Dozens of instructions: in a loop of their own they are compiled once, not for every vector.
+        with f.loop(tile.in_rows, name="finish") as row:
+            tile.finish(row)
+        values = tile.sums
+    for first in range(0, tile.rows, width):
+        count = min(width, tile.rows - first)
+        mask = first_lanes(f, f.greatest(f.least(tile.in_rows - first, count), 0), width)
+        for i in range(tile.vectors):
+            rows = [values(first + r, i) for r in range(count)]
+            rows += [f.number(tile.type, 0)] * (width - count)
+            for lane, turned in enumerate(transpose(f, rows)):
+                with f.when(tile.in_vectors > i * width + lane):
+                    out = f.at(f["out"], tile.scalar, tile.vector_step * (i * width + lane) + first)
+                    masked_store(f, turned, out, mask)
+
+
+def _any(tile: _Tile) -> None:
+    """Bias and activation in place, then one number at a time."""
+    f = tile.f
+    lanes = tile.vectors * tile.width
+    with f.loop(tile.in_rows, name="row") as row:
+        tile.finish(row)
+        out = f.at(f["out"], tile.scalar, row * tile.row_step)
+        with f.loop(tile.in_vectors, name="lane") as lane:
+            value = f.load(tile.scalar, f["tile"], row * lanes + lane)
+            f.store(value, f.at(out, tile.scalar, lane * tile.vector_step))

@@ -1,0 +1,179 @@
+"""The weight gradient as a program: tables, blocks and functions chosen once for a geometry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.geometry import ConvDims
+from tilewright.kernel.tiles import micro, pack_turned, weights_driver
+from tilewright.kernel.tiles.convolve import (
+    ONE,
+    SCALARS,
+    Kernels,
+    Program,
+    Steps,
+    Words,
+    addresses_of,
+    even,
+    spatial,
+    table,
+    up,
+    words_of,
+)
+from tilewright.kernel.tiles.rows import leads_of, lines_of, lines_read, longest_block, row_of
+from tilewright.plan import tiles
+from tilewright.plan.target import Target, host
+
+# Sums of one unit: they are added to once per block of lines, so they may lie in the last-level cache.
+SUMS_BYTES = 1 << 20
+# Packed lines of gy and of x, each: together with the sums that are being added to, in a second-level cache.
+LINES_BYTES = 256 << 10
+# Columns at a time, at least: sums are read and written once per so many multiply-adds.
+COLUMNS = 64
+# Partial results of all shares together.
+SHARES_BYTES = 2 << 20
+# With fewer input channels than this, lead and line taps are packed beside them.
+FEW_CHANNELS = 8
+
+
+@dataclass(frozen=True)
+class WeightProblem:
+    """A forward geometry, and the steps of x and gy in elements."""
+
+    dims: ConvDims
+    dtype: str
+    x_steps: Steps
+    gy_steps: Steps
+
+
+@dataclass
+class WeightProgram:
+    """A program whose shares of the sum still have to be added up."""
+
+    program: Program
+    shares: int
+
+
+def program(problem: WeightProblem, target: Target | None = None, *, load: bool = True) -> WeightProgram:
+    """The program for a problem; weights are written in C order, one array per share.
+
+    Without ``load`` nothing is compiled: it can be read, for any target, but not run.
+    """
+    target = target or host()
+    dims, scalar = problem.dims, SCALARS[problem.dtype]
+    itemsize = np.dtype(problem.dtype).itemsize
+    width = target.vector_bytes // itemsize
+    axes, x_steps, gy_steps = spatial(dims, problem.x_steps[2:], problem.gy_steps[2:])
+    while len(axes) < 2:
+        axes, x_steps, gy_steps = [ONE, *axes], (0, *x_steps), (0, *gy_steps)
+    *lead_axes, line, last = axes
+    row = row_of(last)
+    leads = leads_of(lead_axes, x_steps[:-2], gy_steps[:-2])
+    outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+    taps = math.prod(axis.kernel for axis in axes)
+    columns = last.output
+    line_features = taps // last.kernel
+    folded = channels < FEW_CHANNELS and line_features > 1
+    # -- tiles and ranges of channels
+    features = channels * (line_features if folded else 1)
+    panel, tile, vectors = tiles.weight_tile_for(target, width, outputs, features)
+    most_sums = SUMS_BYTES // itemsize
+    output_block, channel_block = outputs, channels
+    while taps * up(output_block, panel) * up(channel_block, tile) > most_sums:
+        if (output_block >= channel_block or folded or channel_block <= tile) and output_block > panel:
+            output_block = up(even(outputs, output_block // 2), panel)
+        elif channel_block > 1:
+            channel_block = even(channels, max(channel_block // 2, 1))
+            if channel_block > tile:
+                channel_block = min(up(channel_block, tile), channels)
+        else:
+            break
+    features = channel_block * (line_features if folded else 1)
+    tile = min(tile, features)
+    # -- blocks of lines
+    pitch = up(features + (width if folded else 0), width)
+    panels = -(-output_block // panel)
+    most = LINES_BYTES // itemsize
+    least_lines = (1 if folded else lines_read(line, 1)) * leads.most
+    column_block = columns
+    while column_block > COLUMNS and (
+        column_block * panels * panel > most
+        or (column_block + row.reach) * len(row.remainders) * pitch * least_lines > most
+    ):
+        column_block = even(columns, column_block // 2)
+    length = column_block + row.reach
+    per_line = pitch * length * len(row.remainders)
+    room = most // (leads.most * per_line)
+    longest = most // (panels * panel * column_block)
+    block = longest_block(line, min(longest, room) if folded else longest, line.output if folded else room)
+    lines = lines_of(line, even(line.output, block))
+    room = lines.block if folded else lines.room * leads.most
+    # -- units
+    output_blocks, channel_blocks = -(-outputs // output_block), -(-channels // channel_block)
+    units = dims.groups * output_blocks * channel_blocks
+    column_blocks = -(-columns // column_block)
+    total = dims.batch * len(leads.outputs) * len(lines.blocks) * column_blocks
+    size = dims.out_channels * channels * taps
+    shares = max(min(-(-tiles.UNITS // 2 // units), total, SHARES_BYTES // (size * itemsize)), 1)
+    if dims.flops < 1 << 20:
+        shares = 1
+    units *= shares
+    # -- scratch
+    gy_at = up(room * per_line + tile + 2 * width, 16)
+    sums_at = up(gy_at + lines.block * panels * panel * column_block + 2 * width, 16)
+    tile_count = -(-features // tile)
+    tap_sums = last.kernel if folded else taps
+    list_at = up(sums_at + tap_sums * panels * tile_count * tile * panel, 16)
+    scratch = list_at * itemsize + 16 * (lines.block + 1)
+    x_column, gy_column = x_steps[-1], gy_steps[-1]
+    pack_x = _schedule(x_column * row.every, problem.x_steps[1], channels)
+    pack_gy = _schedule(gy_column, problem.gy_steps[1], outputs)
+    row_entries = [stretch * length + place for _, stretch, place in row.phases[0].taps]
+
+    kernels: Kernels = {
+        "driver": (weights_driver.name(scalar), lambda t: weights_driver.emit(t, scalar)),
+        "micro": (micro.name(scalar, vectors, tile), lambda t: micro.emit(t, scalar, vectors, tile)),
+        "pack_x": (pack_turned.name(scalar, pack_x), lambda t: pack_turned.emit(t, scalar, pack_x)),
+        "pack_gy": (pack_turned.name(scalar, pack_gy), lambda t: pack_turned.emit(t, scalar, pack_gy)),
+    }
+    addresses = addresses_of(kernels, target, load)
+    words: Words = {
+        "channels": channels, "outputs": outputs, "batch": dims.batch,
+        "taps": taps, "line_taps": line.kernel, "row_taps": last.kernel, "columns": columns,
+        "x_group": channels * problem.x_steps[1], "x_batch": problem.x_steps[0],
+        "x_channel": problem.x_steps[1], "x_line": x_steps[-2], "x_column": x_column,
+        "gy_group": outputs * problem.gy_steps[1], "gy_batch": problem.gy_steps[0],
+        "gy_channel": problem.gy_steps[1], "gy_line": gy_steps[-2], "gy_column": gy_column,
+        "gw_output": channels * taps, "gw_channel": taps, "share_step": size,
+        "lead_starts": leads.starts, "lead_entries": leads.entries, "lead_outputs": leads.outputs,
+        "leads": len(leads.outputs),
+        "row_entries": table(row_entries), "remainders": table(row.remainders),
+        "remainder_count": len(row.remainders), "every": row.every,
+        "lines_read": lines.read, "line_slots": lines.slots,
+        "line_blocks": lines.blocks, "line_block_count": len(lines.blocks),
+        "column_block": column_block, "column_blocks": column_blocks,
+        "groups": dims.groups, "output_block": output_block, "output_blocks": output_blocks,
+        "channel_block": channel_block, "channel_blocks": channel_blocks, "shares": shares,
+        "folded": int(folded), "length": length, "pitch": pitch,
+        "line_room": lines.room, "lead_room": line_features // line.kernel if folded else leads.most,
+        "panel": panel, "tile": tile,
+        "gy_at": gy_at, "sums_at": sums_at, "list_at": list_at,
+        **addresses,
+    }  # fmt: skip
+    values, kept = words_of(weights_driver.FIELDS, words)
+    about: dict[str, int | str] = {
+        "side": "by_channels", "vectors": vectors, "scalars": tile, "panel": panel, "folded": int(folded),
+        "channel_block": channel_block, "output_block": output_block, "line_block": lines.block,
+        "column_block": column_block, "shares": shares,
+    }  # fmt: skip
+    return WeightProgram(Program(addresses["driver"], values, units, scratch, kept, kernels, about), shares)
+
+
+def _schedule(column_step: int, channel_step: int, channels: int) -> str:
+    # Turning over squares of which few rows are there costs more than going one by one.
+    if column_step in (1, 2) and channels >= 4:
+        return f"columns{column_step}"
+    return "channels" if channel_step == 1 and channels > 1 else "any"

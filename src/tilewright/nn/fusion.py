@@ -1,0 +1,92 @@
+"""Convolution layers and the activation right behind them, run in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from tilewright.functional.fused import conv_activation
+from tilewright.nn.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from tilewright.nn.conv import Conv, Conv1d, Conv2d, Conv3d
+from tilewright.nn.module import Module
+
+#: Name and slope of an activation.
+Activation = tuple[str, float]
+
+
+def _leaky_relu(module: Any) -> Activation | None:
+    slope = module.negative_slope
+    # Anything else is for the layer itself to refuse.
+    return ("leaky_relu", float(slope)) if type(slope) in (int, float) else None
+
+
+_CONVOLUTIONS: tuple[type[Module], ...] = (Conv, Conv1d, Conv2d, Conv3d)
+_ACTIVATIONS: dict[type[Module], Callable[[Any], Activation | None]] = {
+    ReLU: lambda module: ("relu", 0.0),
+    LeakyReLU: _leaky_relu,
+    Tanh: lambda module: ("tanh", 0.0),
+    Sigmoid: lambda module: ("sigmoid", 0.0),
+    SiLU: lambda module: ("silu", 0.0),
+    GELU: lambda module: ("gelu", 0.0) if module.approximate == "none" else None,
+}
+# What the layers compute as they are defined here; with another forward they compute something else.
+_FORWARDS: dict[Any, Any] = {kind: kind.forward for kind in (*_CONVOLUTIONS, *_ACTIVATIONS)}
+
+
+def steps(modules: Sequence[Any]) -> Iterator[Callable[[Any], Any]]:
+    """The calls that run ``modules`` in order: each module, or a convolution together with what is behind it.
+
+    Whether two may run in one step is found out when their turn comes, since a hook of a layer before them
+    may put one on them.
+    """
+    place = 0
+    while place < len(modules):
+        module = modules[place]
+        activation = _activation_of(module, modules[place + 1]) if place + 1 < len(modules) else None
+        if activation is None:
+            yield module
+            place += 1
+        else:
+            yield partial(_run_with, activation, module)
+            place += 2
+
+
+def _activation_of(layer: Any, behind: Any) -> Activation | None:
+    """The activation ``behind`` a convolution ``layer``, if the two may run in one step; None otherwise.
+
+    They may if nobody can tell: both are of the library's own classes (not of a subclass, whose forward may
+    do something else), their forwards are the ones defined there, and no hook waits for what either is given
+    or gives.
+    """
+    read = _ACTIVATIONS.get(type(behind))
+    if read is None or type(layer) not in _CONVOLUTIONS or not (_plain(layer) and _plain(behind)):
+        return None
+    return read(behind)
+
+
+def _plain(module: Module) -> bool:
+    return (
+        not module._forward_hooks
+        and not module._forward_pre_hooks
+        and type(module).forward is _FORWARDS[type(module)]
+        and "forward" not in module.__dict__
+    )
+
+
+def _run_with(activation: Activation, layer: Conv, input: Any) -> Any:
+    """What the activation makes of the layer's output."""
+    name, slope = activation
+    input, padding = layer._padded(input)
+    return conv_activation(
+        layer.fixed_rank,
+        input,
+        layer.weight,
+        layer.bias,
+        layer.stride,
+        padding,
+        layer.dilation,
+        layer.groups,
+        name,
+        slope,
+    )
