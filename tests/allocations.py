@@ -15,31 +15,45 @@ import tilewright
 _SOURCE = str(Path(tilewright.__file__).parent)
 
 
-def large_allocations(call: Callable[[], Any], least: int) -> Counter[str]:
-    """Lines ("op/loss.py:12") whose peak of traced memory rose by ``least`` bytes or more, and how often.
+def large_allocations(call: Callable[[], Any], least: int, ignore: tuple[str, ...] = ()) -> Counter[str]:
+    """Lines ("op/loss.py:12") at which traced memory peaked by ``least`` bytes or more, and how often.
 
-    Before each line of the library the peak is reset, and after it read; what a line calls in turn is charged
+    Before each line of the library the peak is reset, and after it read. What a line calls in turn is charged
     to the lines called, and what NumPy does to the line that called NumPy.
+
+    Args:
+        call: what to watch.
+        least: bytes.
+        ignore: files whose own lines aren't charged.
     """
     found: Counter[str] = Counter()
-    place, base = "", 0
+    here, base = ("", 0), 0
+    names: dict[str, str] = {}
 
     def settle(frame: FrameType | None) -> None:
-        nonlocal place, base
+        nonlocal here, base
         now, most = tracemalloc.get_traced_memory()
-        if most - base >= least:
-            found[place] += 1
+        if most - base >= least and here[0] not in ignore:
+            found[f"{here[0]}:{here[1]}"] += 1
         if frame is not None:
-            name = frame.f_code.co_filename
-            inside = name.startswith(_SOURCE)
-            place = f"{Path(name).relative_to(_SOURCE).as_posix() if inside else name}:{frame.f_lineno}"
+            here = (_name(frame), frame.f_lineno)
         base = now
         tracemalloc.reset_peak()
 
+    def _name(frame: FrameType) -> str:
+        path = frame.f_code.co_filename
+        if path not in names:
+            inside = path.startswith(_SOURCE)
+            names[path] = Path(path).relative_to(_SOURCE).as_posix() if inside else path
+        return names[path]
+
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(_SOURCE):
-            return None
-        settle(frame if event != "return" else frame.f_back)
+        name = _name(frame)
+        if name == frame.f_code.co_filename:
+            return None  # not the library's
+        if name in ignore:
+            frame.f_trace_lines = False
+        settle(frame.f_back if event == "return" else frame)
         return trace
 
     before = sys.gettrace()

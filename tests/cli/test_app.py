@@ -23,7 +23,7 @@ from tilewright.errors import ArgumentError
 from tilewright.nn import models
 from tilewright.train import presets
 
-COMMANDS = ("train", "predict", "summary", "info", "bench", "cache")
+COMMANDS = ("train", "predict", "summary", "info", "explain", "bench", "cache")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,22 @@ def _run(script: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.fixture(autouse=True)
+def _only_this_tests_arrays_die() -> Iterator[None]:
+    """What earlier tests left in circles must not come back to the pool while a test counts."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 # --- the arrays -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool", "uint8", "float16"])
-@pytest.mark.parametrize("shape", [(300, 400), (7, 11, 13, 700), (LARGE,), LARGE, [300, 400], (1, LARGE, 1)])
+@pytest.mark.parametrize(
+    "shape", [(300, 400), (7, 11, 13, 700), (LARGE,), LARGE, np.int64(LARGE), [300, 400], (1, LARGE, 1)]
+)
 def test_a_large_array_is_an_ordinary_one(shape: Any, dtype: str) -> None:
     array, plain = buffers.empty(shape, dtype), np.empty(shape, dtype)
     assert type(array) is np.ndarray
@@ -146,6 +158,23 @@ def test_a_view_holds_the_memory(view: Any) -> None:
     assert np.array_equal(inner, expected)
     del inner, other, others
     assert buffers.statistics().in_use < in_use
+
+
+def test_what_is_made_of_a_base_holds_no_block() -> None:
+    array = buffers.empty((LARGE,), np.uint8)
+    array[...] = 5
+    before = buffers.statistics()
+    base: Any = array.base
+    assert repr(base) and base.sum() == base[:LARGE].copy().sum() + base[LARGE:].sum()
+    for made in (base[3:], base.copy(), base + 1, copy.deepcopy(base), pickle.loads(pickle.dumps(base))):
+        del made
+    assert buffers.statistics() == before
+    part = base[3:9]
+    del array, base
+    assert np.all(part == 5)
+    assert buffers.statistics().in_use == before.in_use
+    del part
+    assert buffers.statistics().in_use < before.in_use
 
 
 def test_a_result_computed_in_the_pool_outlives_the_operands() -> None:

@@ -12,6 +12,7 @@ from tilewright.autograd.checks import shape_to_make, whole
 from tilewright.autograd.dtypes import as_dtype, checked, device, get_default_dtype, native
 from tilewright.autograd.tape import Array, Taped, made
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.op.memory import copy
 from tilewright.op.random import Generator, chosen
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         >>> tensor([[1.0, 2.0], [3.0, 4.0]]).shape
         Size([2, 2])
     """
-    return _finish(np.array(as_array(data, dtype)), requires_grad, device)
+    return _finish(copy(as_array(data, dtype)), requires_grad, device)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The command ``tilewright``: train, predict, summary, info, bench, cache. Parsing and printing only."""
+"""The command ``tilewright``: train, predict, summary, info, explain, bench, cache. Parsing, printing."""
 
 from __future__ import annotations
 

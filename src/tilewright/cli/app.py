@@ -13,6 +13,7 @@ import click
 from tilewright._version import __version__
 from tilewright.cli.bench import bench
 from tilewright.cli.cache import cache
+from tilewright.cli.explain import explain
 from tilewright.cli.info import info
 from tilewright.cli.predict import predict
 from tilewright.cli.summary import summary
@@ -74,7 +75,7 @@ def app(debug: bool) -> None:
     """Train small convolutional networks on a CPU, and use them."""
 
 
-for command in (train, predict, summary, info, bench, cache):
+for command in (train, predict, summary, info, explain, bench, cache):
     app.add_command(command)
 
 

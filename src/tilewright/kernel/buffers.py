@@ -18,6 +18,7 @@ sums.
 from __future__ import annotations
 
 import math
+import operator
 import os
 import threading
 from collections import deque
@@ -121,8 +122,7 @@ class Pool:
         self._lock = threading.Lock()
         self._in_use = self._kept = self._fresh = self._reused = 0
         self._returns = count()
-        # The most bytes in use in this window and in the one before, and how many are still to be handed out in
-        # this one.
+        # The most bytes in use in this window and in the one before; what is left to hand out in this one.
         self._peak = self._peak_before = 0
         self._window_left = 0
 
@@ -210,7 +210,7 @@ class Pool:
         total = self._times_peak * max(self._peak, self._peak_before) + self._floor
         excess = self._kept - min(self._most, total - self._in_use)
         while excess > 0:
-            oldest = min(list(self._shelves.values()), key=_lying_since)
+            oldest = min(list(self._shelves.values()), key=self._lying_since)
             if not self._drop_from(oldest):
                 break
             excess -= oldest.size
@@ -224,13 +224,13 @@ class Pool:
         self._moves.append(shelf.dropped)
         return True
 
-
-def _lying_since(shelf: _Shelf) -> float:
-    """When the block that has lain longest on a shelf came there; infinity for an empty one."""
-    try:
-        return shelf.free[0][0]
-    except IndexError:
-        return float("inf")
+    @staticmethod
+    def _lying_since(shelf: _Shelf) -> float:
+        """When the block that has lain longest on a shelf came there; infinity for an empty one."""
+        try:
+            return shelf.free[0][0]
+        except IndexError:
+            return float("inf")
 
 
 def _allocate(shelf: _Shelf) -> _Block:
@@ -258,13 +258,16 @@ class _Lease(np.ndarray[Any, Any]):
     """The base of an array from the pool: the only thing that refers to its block, and gives it back.
 
     NumPy makes a view's base the array that owns the memory, but never goes past a base of another class than
-    the view's; so all that may touch the block keeps this object alive.
+    the view's; so all that may touch the block keeps this object alive. (Who takes such a base and computes
+    with it gets results of this class, which hold no block.)
     """
 
     __slots__ = ()
 
-    def __del__(self, give_back: Any = _pool.give_back) -> None:
-        give_back(self.base)
+    def __del__(self, give_back: Any = _pool.give_back, held: type = _Block) -> None:
+        base = self.base
+        if type(base) is held:
+            give_back(base)
 
 
 def empty(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
@@ -281,11 +284,12 @@ def empty(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
     (2, 3)
     """
     found = np.dtype(dtype)
-    sizes = shape if isinstance(shape, tuple) else (shape,) if isinstance(shape, int) else tuple(shape)
-    needed = math.prod(sizes) * found.itemsize
+    if not isinstance(shape, tuple):
+        shape = tuple(shape) if isinstance(shape, Sequence) else (operator.index(shape),)
+    needed = math.prod(shape) * found.itemsize
     if needed < LARGE or found.hasobject:
-        return np.empty(sizes, found)
-    return np.ndarray(sizes, found, _pool.take(int(needed)).view(_Lease))
+        return np.empty(shape, found)
+    return np.ndarray(shape, found, _pool.take(int(needed)).view(_Lease))
 
 
 def clear() -> None:

@@ -144,6 +144,12 @@ def _weight_problem(
     )
 
 
+def forget() -> None:
+    """Forget all programs: they are made anew, by the numbers of :mod:`tilewright.plan.tiles` as they are then."""
+    program_for.cache_clear()
+    _weight_program.cache_clear()
+
+
 def _conv(plan: Plan) -> ConvDims:
     assert isinstance(plan.dims, ConvDims)
     return plan.dims

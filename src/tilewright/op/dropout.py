@@ -49,5 +49,6 @@ def drop(x: Array, keep: Array, p: float, op: str = "dropout") -> Array:
 
 
 def _drop(out: Array, x: Array, keep: Array, scale: Any) -> None:
-    np.multiply(keep, scale, out=out)
+    np.copyto(out, keep)
+    np.multiply(out, scale, out=out)
     np.multiply(x, out, out=out)

@@ -21,9 +21,15 @@ Array = npt.NDArray[Any]
 _exp, _multiply, _subtract = pooled(np.exp), pooled(np.multiply), pooled(np.subtract)
 
 
+def _reduced(function: np.ufunc, x: Array, axis: int) -> Array:
+    """``function.reduce`` along the axis, which is kept with size 1."""
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return np.asarray(function.reduce(x, axis=axis, keepdims=True, out=buffers.empty(shape, x.dtype)))
+
+
 def _shifted(x: Array, axis: int) -> Array:
     """Gives x minus its largest element along the axis, as a new array in C order."""
-    largest = np.maximum.reduce(x, axis=axis, keepdims=True)
+    largest = _reduced(np.maximum, x, axis)
     return np.subtract(x, largest, out=buffers.empty(x.shape, x.dtype))
 
 
@@ -41,14 +47,14 @@ def softmax(x: Array, axis: int) -> Array:
         return np.empty(x.shape, x.dtype)
     result = _shifted(x, axis)
     np.exp(result, out=result)
-    result /= np.add.reduce(result, axis=axis, keepdims=True)
+    result /= _reduced(np.add, result, axis)
     return result
 
 
 def softmax_gradient(g: Array, y: Array, axis: int) -> Array:
     """The gradient of softmax from its result y: y · (g − Σ g·y)."""
     product = np.multiply(g, y, out=buffers.empty(y.shape, y.dtype))
-    return np.asarray(_multiply(y, _subtract(g, np.add.reduce(product, axis=axis, keepdims=True))))
+    return np.asarray(_multiply(y, _subtract(g, _reduced(np.add, product, axis))))
 
 
 def log_softmax(x: Array, axis: int) -> Array:
@@ -57,11 +63,12 @@ def log_softmax(x: Array, axis: int) -> Array:
     if x.size == 0:
         return np.empty(x.shape, x.dtype)
     result = _shifted(x, axis)
-    result -= np.log(np.add.reduce(_exp(result), axis=axis, keepdims=True))
+    total = _reduced(np.add, _exp(result), axis)
+    result -= np.log(total, out=total)
     return result
 
 
 def log_softmax_gradient(g: Array, y: Array, axis: int) -> Array:
     """The gradient of log-softmax from its result y: g − exp(y) · Σ g."""
-    total = np.add.reduce(copy_in_c_order(g), axis=axis, keepdims=True)
+    total = _reduced(np.add, copy_in_c_order(g), axis)
     return np.asarray(_subtract(g, _multiply(_exp(y), total)))

@@ -155,7 +155,7 @@ def _tile(
     row = -(-form.output[-1] // step)
     if is_pointwise(form):
         row = math.prod(form.output)
-    memory = "channels" if layout == "channels_last" else "columns" if step == 1 else "any"
+    memory = "channels" if layout == "channels_last" else {1: "columns", 2: "columns2"}.get(step, "any")
     outputs = form.out_channels // form.groups
     return tiles.tile_for(target, width, outputs, row, form.reduction // step, memory, side)
 

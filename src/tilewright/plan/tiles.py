@@ -23,6 +23,12 @@ PIXELS = 256
 UNITS = 16
 
 
+# Two vectors of output channels by many scalars come nearest to the machine's limit on most layers. Another
+# tile has to be better by more than a twentieth: each needs kernels of its own, and a network should need few.
+STANDARD_VECTORS = 2
+STANDARD_COST = 0.95
+
+
 #: Vectors run along output channels, or along the pixels of a row.
 SIDES = ("by_channels", "by_pixels")
 
@@ -54,6 +60,19 @@ def most_scalars(target: Target, vectors: int) -> int:
     return (target.registers - vectors - 1) // vectors
 
 
+# Cycles for storing a number, by side and layout: whole vectors, squares turned over, one by one.
+_STORE = {
+    ("by_channels", "channels"): 0.2,
+    ("by_channels", "columns"): 0.6,
+    ("by_channels", "columns2"): 0.8,
+    ("by_channels", "any"): 1.5,
+    ("by_pixels", "columns"): 0.2,
+    ("by_pixels", "columns2"): 0.4,
+    ("by_pixels", "channels"): 1.5,
+    ("by_pixels", "any"): 1.5,
+}
+
+
 def tile_for(
     target: Target,
     width: int,
@@ -66,8 +85,8 @@ def tile_for(
     """The tile that wastes least, for ``outputs`` channels and rows of ``row`` pixels.
 
     Estimated cycles per useful output, at one vector multiply-add a cycle: the reduction over filled and
-    empty lanes, plus what storing costs by ``layout`` (``"columns"`` or ``"channels"`` consecutive, or
-    ``"any"``). ``side`` asks for one of :data:`SIDES`.
+    empty lanes, plus what storing costs by ``layout`` (``"columns"`` or ``"channels"`` consecutive, every
+    second column, ``"columns2"``, or ``"any"``). ``side`` asks for one of :data:`SIDES`.
     """
     best: tuple[float, Tile] | None = None
     for tile in _candidates(target, width, outputs, row):
@@ -84,9 +103,10 @@ def tile_for(
         loads = v * (2 if tile.side == "by_pixels" else 1) + s / 2
         # Fewer sums than the latency of a multiply-add times their rate wait for each other.
         sums = max(v * s, loads, 8 if target.registers > 16 else 10)
-        along = layout == ("columns" if tile.side == "by_pixels" else "channels")
-        store = 0.2 if along else 2.0 if layout == "any" else 0.7
+        store = _STORE[tile.side, layout]
         cost = reduction * lanes * sums / (v * s) / width + store * lanes + 40 / (pixels * panel)
+        if tile.side == "by_channels" and v == STANDARD_VECTORS:
+            cost *= STANDARD_COST
         if best is None or cost < best[0]:
             best = cost, tile
     assert best is not None
@@ -118,13 +138,15 @@ def weight_tile_for(target: Target, width: int, outputs: int, features: int) -> 
     for vectors in (4, 3, 2, 1) if target.registers > 16 else (3, 2, 1):
         if vectors > 1 and (vectors - 1) * width >= outputs:
             continue
-        count = -(-features // most_scalars(target, vectors))
+        # One scalar fewer than fit divides powers of two with less waste: 64 = 5·13 − 1, and 64 = 5·14 − 6.
+        most = most_scalars(target, vectors)
+        count = -(-features // (most - 1 if features > most else most))
         tile = -(-features // count)
         panel = vectors * width
         lanes = -(-outputs // panel) * panel * count * tile / (outputs * features)
         # As in the forward pass: loads, or sums that wait for each other, can take longer than the sums.
         cycles = max(vectors * tile, vectors + tile / 2, 8) / (vectors * tile)
-        cost = lanes * cycles + 0.001 * count
+        cost = lanes * cycles * (STANDARD_COST if vectors == STANDARD_VECTORS else 1)
         if best is None or cost < best[0]:
             best = cost, (panel, tile, vectors)
     assert best is not None

@@ -337,7 +337,8 @@ class Loop:
 
     def carry(self, values: Sequence[Value]) -> None:
         """What the next round gets, in the order of ``carry=``."""
-        assert [v.type for v in values] == [v.type for v in self._first]
+        given, taken = [v.type for v in values], [v.type for v in self._first]
+        assert given == taken, f"a round hands on {given} where the next takes {taken}"
         self._next = list(values)
 
     def __exit__(

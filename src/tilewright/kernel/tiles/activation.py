@@ -16,6 +16,7 @@ def activate(f: Function, activation: str, x: Value, slope: Value) -> Value:
 
     ReLU and leaky ReLU give the same bits as the functions on arrays: a NaN stays as it is, and −0 becomes 0.
     """
+    assert activation in ACTIVATIONS, f"no activation {activation}"
     if activation == "none":
         return x
     if activation in CURVES:

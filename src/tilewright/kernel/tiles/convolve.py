@@ -39,7 +39,8 @@ class Program:
         scratch_bytes: what a unit needs of temporary memory.
         kept: the arrays that the table points to.
         kernels: the driver, and what it calls.
-        about: the tile, and the blocks of a unit, by name.
+        about: by name, the tile, the sizes of the problem (a group's channels), and the blocks of them that are
+            done at a time.
     """
 
     function: int
@@ -100,7 +101,9 @@ class _Maker:
         counts = [phase.count for phase in row.phases]
         taps = math.prod(axis.kernel for axis in axes)
         x_column, y_column = x_steps[-1], y_steps[-1] * row.step
-        layout = "columns" if y_column == 1 else "channels" if self.problem.y_steps[1] == 1 else "any"
+        layout = "channels" if self.problem.y_steps[1] == 1 and outputs > 1 else "any"
+        if y_column in (1, 2):
+            layout = "columns" if y_column == 1 else "columns2"
         self.tile = tiles.tile_for(
             self.target,
             self.width,
@@ -206,8 +209,9 @@ class _Maker:
         values, kept = words_of(driver.FIELDS, words)
         about: dict[str, int | str] = {
             "side": self.tile.side, "vectors": self.tile.vectors, "scalars": self.tile.scalars,
-            "pixels": pixels, "panel": panel, "channel_block": channel_block, "output_block": output_block,
-            "batch_block": batch_block, "line_block": lines.block, "column_block": column_block,
+            "pixels": pixels, "panel": panel, "channels": channels, "channel_block": channel_block,
+            "outputs": outputs, "output_block": output_block, "batch": dims.batch, "batch_block": batch_block,
+            "lines": line.output, "line_block": lines.block, "columns": longest, "column_block": column_block,
         }  # fmt: skip
         return Program(addresses["driver"], values, units, scratch, kept, kernels, about)
 
@@ -254,10 +258,12 @@ class _Maker:
                 weights = "flat"
             elif taps == 1:
                 weights = "lanes"
-        along = "columns" if tile.side == "by_pixels" else "channels"
-        storing = "along" if layout == along else "any" if layout == "any" else "across"
-        if storing == "across" and not by_channels:
-            storing = "any"
+        if layout == "channels":
+            storing = "along" if by_channels else "any"
+        else:
+            storing = {"columns": "along", "columns2": "along2", "any": "any"}[layout]
+            if by_channels:
+                storing = storing.replace("along", "across")
         side, act = tile.side, self.problem.activation
         return {
             "driver": (driver.name(scalar, side), lambda t: driver.emit(t, scalar, side)),
@@ -274,8 +280,8 @@ class _Maker:
                 lambda t: pack_weights.emit(t, scalar, weights, panel, driver.FIELDS),
             ),
             "store": (
-                store.name(scalar, side, storing, act, vectors, scalars),
-                lambda t: store.emit(t, scalar, side, storing, act, vectors, scalars),
+                store.name(scalar, side, storing, act, vectors),
+                lambda t: store.emit(t, scalar, side, storing, act, vectors),
             ),
         }
 

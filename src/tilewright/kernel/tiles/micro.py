@@ -2,7 +2,7 @@
 
 Definition, for a tile of V vectors by S scalars:
 
-    acc[j][l] += Σ_e Σ_{i < count}  scalars[soff_e + i·sstep + j] · vectors[voff_e + i·vstep + l]
+    acc[j][l] (+)= Σ_e Σ_{i < count}  scalars[soff_e + i·sstep + j] · vectors[voff_e + i·vstep + l]
 
 for l < V·lanes and j < S, where the table lists one (voff, soff) per e. Everything that multiplies and adds in
 the compiled families is this sum:
@@ -19,7 +19,9 @@ vectors, and multiplies each with S scalars that are read straight from memory.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, lanes, splat, vector
+from collections.abc import Sequence
+
+from tilewright.kernel.builder import Function, Value, element, lanes, splat, vector
 from tilewright.plan.target import Target
 
 #: What a micro-kernel is called with, in order.
@@ -47,7 +49,7 @@ def emit(target: Target, scalar: str, vectors: int, scalars: int) -> str:
     f = Function(name(scalar, vectors, scalars), target, ARGUMENTS)
     width = target.vector_bytes // (4 if scalar == "float" else 8)
     type = vector(width, scalar)
-    sums = _resume(f, type, vectors, scalars)
+    sums = [f.number(type, 0)] * (vectors * scalars)
     outer = f.loop(f["entries"], carry=[f["table"], *sums], surely=True, name="entry")
     with outer:
         table, *sums = outer.carried
@@ -64,28 +66,27 @@ def emit(target: Target, scalar: str, vectors: int, scalars: int) -> str:
                     sums[place] = f.multiply_add(loaded[i], factor, sums[place])
             inner.carry([f.at(v, scalar, f["vstep"]), f.at(s, scalar, f["sstep"]), *sums])
         outer.carry([f.at(table, "i64", 2), *inner.results[2:]])
-    acc = f["acc"]
-    for j in range(scalars):
-        for i in range(vectors):
-            f.store(outer.results[1 + j * vectors + i], acc, width * i)
-        acc = f.at(acc, scalar, f["accstep"])
+    sums = outer.results[1:]
+    old, done = f.fresh("old"), f.fresh("new")
+    f.branch(f["resume"].differs(0), old, done)
+    f.label(old)
+    _write(f, type, sums, vectors, add=True)
+    f.give()
+    f.label(done)
+    _write(f, type, sums, vectors, add=False)
+    f.give()
     return f.text()
 
 
-def _resume(f: Function, type: str, vectors: int, scalars: int) -> list[Value]:
-    """What the sums start from: zeros, or what ``acc`` holds from an earlier call."""
-    width, scalar = lanes(type), type[type.index("x") + 2 : -1]
-    yes, start = f.fresh("resume"), f.fresh("start")
-    before = f.block
-    f.branch(f["resume"].differs(0), yes, start)
-    f.label(yes)
-    acc, held = f["acc"], []
-    for _ in range(scalars):
-        held += [f.load(type, acc, width * i) for i in range(vectors)]
-        acc = f.at(acc, scalar, f["accstep"])
-    f.jump(start)
-    f.label(start)
-    zero = f.number(type, 0)
-    return [
-        f.result(type, f"phi {type} [ {zero.name}, %{before} ], [ {value.name}, %{yes} ]") for value in held
-    ]
+def _write(f: Function, type: str, sums: Sequence[Value], vectors: int, *, add: bool) -> None:
+    """The sums into ``acc``, or added to what it holds.
+
+    Adding at the end, rather than going on from what was held, keeps sums short: their rounding grows with
+    the length of a chain of additions.
+    """
+    acc, width = f["acc"], lanes(type)
+    for place, value in enumerate(sums):
+        i = place % vectors
+        if i == 0 and place:
+            acc = f.at(acc, element(type), f["accstep"])
+        f.store(f.load(type, acc, width * i) + value if add else value, acc, width * i)

@@ -7,7 +7,8 @@ Definition, for a tile of ``outputs`` channels by ``pixels``:
 The tile lies as the micro-kernel left it: a row per scalar, vectors along the row. ``by_channels``: rows are
 pixels, vectors run over output channels; ``by_pixels``: rows are output channels, vectors run over pixels.
 Schedules: ``along`` (y is consecutive along the vectors), ``across`` (along the rows: squares of vectors are
-turned over), ``any`` (one by one).
+turned over), both also for every second place of y (``along2``, ``across2``: the phases of a gradient whose
+stride is 2), ``any`` (one by one).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tilewright.kernel.builder import (
     Value,
     first_lanes,
     masked_store,
+    shuffle,
     splat,
     transpose,
     vector,
@@ -40,33 +42,33 @@ ARGUMENTS = {
 }
 
 SIDES = ("by_channels", "by_pixels")
-SCHEDULES = ("along", "across", "any")
+SCHEDULES = ("along", "along2", "across", "across2", "any")
 
 
-def name(scalar: str, side: str, schedule: str, activation: str, vectors: int, rows: int) -> str:
+def name(scalar: str, side: str, schedule: str, activation: str, vectors: int) -> str:
     """The symbol of a storing function."""
-    return f"store_{scalar}_{side}_{schedule}_{activation}_{vectors}x{rows}"
+    return f"store_{scalar}_{side}_{schedule}_{activation}_{vectors}"
 
 
-def emit(
-    target: Target, scalar: str, side: str, schedule: str, activation: str, vectors: int, rows: int
-) -> str:
-    """A storing function for tiles of ``rows`` rows of ``vectors`` vectors."""
-    f = Function(name(scalar, side, schedule, activation, vectors, rows), target, ARGUMENTS)
-    tile = _Tile(f, scalar, side, activation, vectors, rows)
+def emit(target: Target, scalar: str, side: str, schedule: str, activation: str, vectors: int) -> str:
+    """A storing function for tiles whose rows are ``vectors`` vectors; any number of rows."""
+    f = Function(name(scalar, side, schedule, activation, vectors), target, ARGUMENTS)
+    tile = _Tile(f, scalar, side, activation, vectors)
     if schedule == "along":
         _along(tile)
-    elif schedule == "across":
-        _across(tile)
+    elif schedule == "along2":
+        _along_every_second(tile)
+    elif schedule in ("across", "across2"):
+        _across(tile, 2 if schedule == "across2" else 1)
     else:
         _any(tile)
     return f.text()
 
 
 class _Tile:
-    def __init__(self, f: Function, scalar: str, side: str, activation: str, vectors: int, rows: int) -> None:
+    def __init__(self, f: Function, scalar: str, side: str, activation: str, vectors: int) -> None:
         self.f, self.scalar, self.side, self.activation = f, scalar, side, activation
-        self.vectors, self.rows = vectors, rows
+        self.vectors = vectors
         self.width = f.target.vector_bytes // (4 if scalar == "float" else 8)
         self.type = vector(self.width, scalar)
         by_channels = side == "by_channels"
@@ -143,7 +145,31 @@ def _along(tile: _Tile) -> None:
                 masked_store(f, value, at, tile.mask(i))
 
 
-def _across(tile: _Tile) -> None:
+def _along_every_second(tile: _Tile) -> None:
+    f = tile.f
+    with f.loop(tile.in_rows, name="row") as row:
+        out = f.at(f["out"], tile.scalar, row * tile.row_step)
+        for i in range(tile.vectors):
+            left = tile.in_vectors - i * tile.width
+            _store_every_second(
+                tile, tile.finished(row, i), f.at(out, tile.scalar, 2 * i * tile.width, wild=True), left
+            )
+
+
+def _store_every_second(tile: _Tile, value: Value, out: Value, left: Value) -> None:
+    """The first ``left`` lanes of a vector to every second place."""
+    f, width = tile.f, tile.width
+    even = Value(f, "<" + ", ".join(f"i1 {1 - i % 2}" for i in range(width)) + ">", f"<{width} x i1>")
+    for half in range(2):
+        places = [half * width // 2 + i // 2 if i % 2 == 0 else -1 for i in range(width)]
+        count = f.greatest(f.least(left * 2 - half * width, width), 0)
+        mask = first_lanes(f, count, width) & even
+        masked_store(
+            f, shuffle(f, value, value, places), f.at(out, tile.scalar, half * width, wild=True), mask
+        )
+
+
+def _across(tile: _Tile, every: int) -> None:
     """Squares of rows by lanes; lane l of vector i becomes a vector along the rows."""
     f, width = tile.f, tile.width
     values = tile.finished
@@ -152,16 +178,20 @@ def _across(tile: _Tile) -> None:
         with f.loop(tile.in_rows, name="finish") as row:
             tile.finish(row)
         values = tile.sums
-    for first in range(0, tile.rows, width):
-        count = min(width, tile.rows - first)
-        mask = first_lanes(f, f.greatest(f.least(tile.in_rows - first, count), 0), width)
+    last = tile.in_rows - 1
+    with f.loop(tile.in_rows, step=width, name="square") as first:
+        mask = first_lanes(f, f.least(tile.in_rows - first, width), width)
         for i in range(tile.vectors):
-            rows = [values(first + r, i) for r in range(count)]
-            rows += [f.number(tile.type, 0)] * (width - count)
+            # Rows that aren't there are the last one again: what comes of them is masked.
+            rows = [values(f.least(first + r, last), i) for r in range(width)]
             for lane, turned in enumerate(transpose(f, rows)):
                 with f.when(tile.in_vectors > i * width + lane):
-                    out = f.at(f["out"], tile.scalar, tile.vector_step * (i * width + lane) + first)
-                    masked_store(f, turned, out, mask)
+                    place = tile.vector_step * (i * width + lane) + first * every
+                    out = f.at(f["out"], tile.scalar, place)
+                    if every == 1:
+                        masked_store(f, turned, out, mask)
+                    else:
+                        _store_every_second(tile, turned, out, tile.in_rows - first)
 
 
 def _any(tile: _Tile) -> None:

@@ -166,7 +166,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     values, kept = words_of(weights_driver.FIELDS, words)
     about: dict[str, int | str] = {
         "side": "by_channels", "vectors": vectors, "scalars": tile, "panel": panel, "folded": int(folded),
-        "channel_block": channel_block, "output_block": output_block, "line_block": lines.block,
+        "channels": channels, "channel_block": channel_block, "outputs": outputs,
+        "output_block": output_block, "lines": line.output, "line_block": lines.block, "columns": columns,
         "column_block": column_block, "shares": shares,
     }  # fmt: skip
     return WeightProgram(Program(addresses["driver"], values, units, scratch, kept, kernels, about), shares)

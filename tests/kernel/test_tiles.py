@@ -1,0 +1,252 @@
+"""The compiled families: every instruction set on dense geometries, small blocks, bits, and errors of rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from compare import assert_same
+from geometries import random_array
+from guarded import guarded
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tilewright import reference
+from tilewright.geometry import ConvDims
+from tilewright.geometry.shapes import read_shapes
+from tilewright.kernel import conv_tiles, run, threads
+from tilewright.kernel.tiles import weights
+from tilewright.plan import Plan, Target, choose, runnable, tiles
+
+Array = np.ndarray[Any, Any]
+
+_TARGETS = runnable()
+_FAMILIES = {
+    "forward": ("tiles-channels", "tiles-pixels"),
+    "data_gradient": ("tiles-channels", "tiles-pixels"),
+    "weight_gradient": ("tiles-weights",),
+}
+
+
+@st.composite
+def dense_dims(draw: st.DrawFn) -> ConvDims:
+    """Many channels on few places: several panels, tiles and blocks of channels."""
+    rank = draw(st.integers(1, 3))
+    longest = {1: 70, 2: 17, 3: 6}[rank]
+    groups = draw(st.sampled_from([1, 1, 1, 2]))
+    spatial, kernel, stride, dilation, pads = [], [], [], [], []
+    for _ in range(rank):
+        k, d = draw(st.integers(1, 4)), draw(st.sampled_from([1, 1, 2]))
+        low, high = draw(st.integers(-1, 3)), draw(st.integers(-1, 3))
+        fewest = max(d * (k - 1) + 1 - low - high, 1)
+        spatial.append(draw(st.integers(fewest, max(longest, fewest))))
+        kernel.append(k)
+        dilation.append(d)
+        stride.append(draw(st.sampled_from([1, 1, 2, 3])))
+        pads.append((low, high))
+    most = 70 if rank < 3 else 20
+    channels, outputs = draw(st.integers(1, most)), draw(st.integers(1, most))
+    return ConvDims.of(
+        (draw(st.integers(1, 3)), groups * channels, *spatial),
+        (groups * outputs, channels, *kernel),
+        stride=tuple(stride),
+        padding=tuple(pads),
+        dilation=tuple(dilation),
+        groups=groups,
+    )
+
+
+def laid_out(array: Array, channels_last: bool) -> Array:
+    """A copy of the array, its channels outermost or innermost in memory, against an unreadable page."""
+    if not channels_last:
+        return guarded(array)
+    return np.moveaxis(guarded(np.ascontiguousarray(np.moveaxis(array, 1, -1))), -1, 1)
+
+
+def plan_for(operation: str, family: str, dims: ConvDims, dtype: str, target: Target) -> Plan:
+    return replace(choose(operation, dims, dtype, family), target=target.name)
+
+
+def check(dims: ConvDims, dtype: str, target: Target, last: tuple[bool, bool]) -> None:
+    """All operations and families of one geometry, into poisoned outputs between guard pages."""
+    x = laid_out(random_array(dims.input_shape, 1).astype(dtype), last[0])
+    gy = laid_out(random_array(dims.output_shape, 3).astype(dtype), last[0])
+    w = guarded(random_array(dims.weight_shape, 2).astype(dtype), "start")
+    bias = guarded(random_array((dims.out_channels,), 4).astype(dtype))
+    # Sums of n standard normal products have the size of √n; their rounding grows no faster than n.
+    eps = float(np.finfo(dtype).eps)
+    for operation, families in _FAMILIES.items():
+        wide = [array.astype(np.float64) for array in (x, w, bias, gy)]
+        if operation == "forward":
+            expected = reference.conv.forward(dims, wide[0], wide[1], wide[2])
+            terms, given = dims.reduction, (x, w, bias)
+        elif operation == "data_gradient":
+            expected = reference.conv.data_gradient(dims, wide[3], wide[1])
+            terms, given = dims.taps * dims.out_channels // dims.groups, (gy, w)
+        else:
+            expected = reference.conv.weight_gradient(dims, wide[0], wide[3])
+            terms, given = dims.batch * int(np.prod(dims.output)), (x, gy)
+        for family in families:
+            out = laid_out(np.full(expected.shape, np.nan, dtype), last[1] and operation != "weight_gradient")
+            run(plan_for(operation, family, dims, dtype, target), *given, out)
+            assert_same(
+                out,
+                expected.astype(dtype),
+                rtol=4 * eps,
+                atol=8 * eps * (terms + 1),
+                reason="rounding of a sum, in proportion to its length",
+            )
+
+
+@pytest.mark.parametrize("target", _TARGETS, ids=str)
+@settings(max_examples=1000)
+@given(
+    dims=dense_dims(),
+    dtype=st.sampled_from(["float32", "float64"]),
+    last=st.tuples(st.booleans(), st.booleans()),
+)
+def test_dense_geometries(target: Target, dims: ConvDims, dtype: str, last: tuple[bool, bool]) -> None:
+    check(dims, dtype, target, last)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Budgets so small that small geometries too are cut into blocks of everything."""
+    for module, name, value in [
+        (tiles, "PACKED_BYTES", 6 << 10),
+        (tiles, "HELD_BYTES", 4 << 10),
+        (tiles, "WINDOW_LINES", 12),
+        (tiles, "PIXELS", 8),
+        (weights, "SUMS_BYTES", 8 << 10),
+        (weights, "LINES_BYTES", 4 << 10),
+        (weights, "COLUMNS", 3),
+    ]:
+        monkeypatch.setattr(module, name, value)
+    conv_tiles.forget()
+    yield
+    conv_tiles.forget()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("target", _TARGETS, ids=str)
+def test_small_blocks(target: Target) -> None:
+    @settings(max_examples=300)
+    @given(dims=dense_dims(), last=st.tuples(st.booleans(), st.booleans()))
+    def try_one(dims: ConvDims, last: tuple[bool, bool]) -> None:
+        check(dims, "float32", target, last)
+
+    try_one()
+
+
+_SEVERAL_UNITS = [
+    ConvDims.of((5, 40, 19, 23), (70, 40, 3, 3), padding=1),
+    ConvDims.of((2, 33, 30, 31), (17, 33, 5, 3), stride=2, padding=2),
+    ConvDims.of((3, 3, 64, 64), (24, 3, 7, 7), stride=2, padding=3),
+    ConvDims.of((4, 96, 28, 28), (64, 96, 1, 1)),
+    ConvDims.of((7, 2, 50), (6, 1, 9), groups=2, padding="causal"),
+    ConvDims.of((2, 16, 9, 10, 11), (24, 16, 3, 3, 3), padding=1),
+]
+
+
+@pytest.mark.parametrize("dims", _SEVERAL_UNITS, ids=str)
+def test_bits_do_not_depend_on_the_number_of_threads(dims: ConvDims) -> None:
+    x, w = (random_array(shape, 1).astype("f4") for shape in (dims.input_shape, dims.weight_shape))
+    gy = random_array(dims.output_shape, 2).astype("f4")
+    before = threads.get_num_threads()
+    found: dict[str, list[Array]] = {"forward": [], "data_gradient": [], "weight_gradient": []}
+    try:
+        for count in (1, 2, 3, 7):
+            threads.set_num_threads(count)
+            for operation, given, shape in (
+                ("forward", (x, w, None), dims.output_shape),
+                ("data_gradient", (gy, w), dims.input_shape),
+                ("weight_gradient", (x, gy), dims.weight_shape),
+            ):
+                out = np.full(shape, np.nan, "f4")
+                run(choose(operation, dims, "float32"), *given, out)
+                found[operation].append(out)
+    finally:
+        threads.set_num_threads(before)
+    for results in found.values():
+        for other in results[1:]:
+            assert_same(other, results[0], rtol=0, atol=0, reason="threads share units, they don't make them")
+
+
+@pytest.mark.parametrize("dims", _SEVERAL_UNITS, ids=str)
+def test_bits_of_a_sample_do_not_depend_on_its_batch(dims: ConvDims) -> None:
+    w = random_array(dims.weight_shape, 2).astype("f4")
+    for operation, size, shape in (
+        ("forward", dims.input_shape, dims.output_shape),
+        ("data_gradient", dims.output_shape, dims.input_shape),
+    ):
+        x = random_array(size, 1).astype("f4")
+        extra = (None,) if operation == "forward" else ()
+        whole = np.empty(shape, "f4")
+        run(choose(operation, dims, "float32"), x, w, *extra, whole)
+        for n in range(dims.batch):
+            alone = np.empty((1, *shape[1:]), "f4")
+            run(choose(operation, dims.with_batch(1), "float32"), x[n : n + 1], w, *extra, alone)
+            assert_same(alone[0], whole[n], rtol=0, atol=0, reason="a sample's sums have one order")
+
+
+@pytest.mark.parametrize("reduction", [(64, 3), (256, 1), (512, 3)])
+def test_float32_rounds_like_a_product_of_matrices(reduction: tuple[int, int]) -> None:
+    channels, k = reduction
+    dims = ConvDims.of((2, channels, 12, 12), (32, channels, k, k), padding=k // 2)
+    x, w = random_array(dims.input_shape, 1).astype("f4"), random_array(dims.weight_shape, 2).astype("f4")
+    exact = reference.conv.forward(dims, x.astype("f8"), w.astype("f8"))
+    y = np.empty(dims.output_shape, "f4")
+    run(choose("forward", dims, "float32"), x, w, None, y)
+    rng = np.random.default_rng(3)
+    a, b = (rng.standard_normal((256, dims.reduction)).astype("f4") for _ in range(2))
+    product = a.astype("f8") @ b.astype("f8").T
+    of_blas = float(np.sqrt(np.mean((a @ b.T - product) ** 2)) / product.std())
+    of_ours = float(np.sqrt(np.mean((y - exact) ** 2)) / exact.std())
+    assert of_ours <= 3 * of_blas, (of_ours, of_blas)
+
+
+def test_not_a_number_stays_where_the_definition_puts_it() -> None:
+    dims = ConvDims.of((1, 20, 12, 12), (18, 20, 3, 3), padding=1)
+    x, w = random_array(dims.input_shape, 1), random_array(dims.weight_shape, 2)
+    x[0, 3, 5, 6], x[0, 4, 0, 0] = np.nan, np.inf
+    y = np.empty(dims.output_shape)
+    for family in _FAMILIES["forward"]:
+        run(choose("forward", dims, "float64", family), x, w, None, y)
+        expected = reference.conv.forward(dims, x, w)
+        assert_same(y, expected, rtol=1e-11, atol=1e-11, reason="the same sum in another order, float64")
+
+
+def kernels_of(operation: str, dims: ConvDims, layout: str = "channels_first") -> set[str]:
+    """Names of the kernels that a network's layer needs, activations left unfused."""
+
+    def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+        array = np.empty(shape, "f4")
+        return (
+            array
+            if layout == "channels_first"
+            else np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), "f4"), -1, 1)
+        ).strides
+
+    plan = choose(operation, dims, "float32", None, layout)
+    first, second = strides(dims.input_shape), strides(dims.output_shape)
+    if operation == "data_gradient":
+        first, second = second, first
+    return {name for name, _ in conv_tiles.outline(plan, first, second).kernels.values()}
+
+
+def test_a_network_needs_few_kernels() -> None:
+    lines = read_shapes(Path(__file__).resolve().parents[2] / "shapes")
+    layers = [line.dims() for line in lines if line.name.startswith("resnet18/") and not line.is_pool]
+    assert len(layers) == 11
+    used: set[str] = set()
+    for operation in _FAMILIES:
+        for dims in layers:
+            assert isinstance(dims, ConvDims)
+            used |= kernels_of(operation, dims.with_batch(8))
+        # The dense layer at the end: its pixels are the samples, channels innermost.
+        used |= kernels_of(operation, ConvDims.of((1, 512, 8), (1000, 512, 1)), "channels_last")
+    assert len(used) <= 25, sorted(used)
