@@ -176,7 +176,7 @@ def test_signs_are_only_kept_for_a_backward(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*arguments: Any) -> Any:
         raise AssertionError("a pass over the result for a backward that never comes")
 
-    monkeypatch.setattr(rules_fused.op, "positive", refuse)
+    monkeypatch.setattr(rules_fused.fused_op, "positive", refuse)
     with tw.no_grad():
         y = fused("leaky_relu", DIMS, *leaves(DIMS))
     assert not y.requires_grad

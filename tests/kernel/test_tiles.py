@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from compare import assert_same
 from geometries import random_array
 from guarded import guarded
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tilewright import reference
@@ -250,3 +251,32 @@ def test_a_network_needs_few_kernels() -> None:
         # The dense layer at the end: its pixels are the samples, channels innermost.
         used |= kernels_of(operation, ConvDims.of((1, 512, 8), (1000, 512, 1)), "channels_last")
     assert len(used) <= 25, sorted(used)
+
+
+@pytest.fixture
+def guarded_scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Scratch of exactly the size that a program asks for, right before an unreadable page, full of junk."""
+
+    def run_guarded(function: int, units: int, args: int, scratch_bytes: int) -> None:
+        call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(function)
+        # Aligned as the worker threads' scratch is: what is left over at the end is less than a cache line.
+        scratch = guarded(np.full(-(-scratch_bytes // 64) * 8, np.nan))
+        for unit in range(units):
+            call(unit, args, scratch.ctypes.data)
+
+    monkeypatch.setattr(threads, "run", run_guarded)
+    yield
+
+
+@pytest.mark.usefixtures("guarded_scratch")
+@pytest.mark.parametrize("target", _TARGETS, ids=str)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    dims=dense_dims(),
+    dtype=st.sampled_from(["float32", "float64"]),
+    last=st.tuples(st.booleans(), st.booleans()),
+)
+def test_scratch_is_as_large_as_said(
+    target: Target, dims: ConvDims, dtype: str, last: tuple[bool, bool]
+) -> None:
+    check(dims, dtype, target, last)

@@ -16,7 +16,7 @@ from tilewright.autograd.rules_window import conv_backward, the_other
 from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, made, rule
 from tilewright.geometry import ConvDims
 from tilewright.op import conv as conv_op
-from tilewright.op import fused as op
+from tilewright.op import fused as fused_op
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -50,7 +50,7 @@ def _fused(
     ) -> Array:
         y = conv_op.conv_forward(dims, x, w, bias, op=op, activation=activation, slope=slope)
         if activation == "leaky_relu" and any(context.needs):
-            context.save(above=_above(y))
+            context.save(above=fused_op.positive(y))
         return y
 
     def backward(context: Context, gradient: Tensor) -> Gradients:
@@ -64,10 +64,6 @@ def _fused(
         keeps=the_other,
         keeps_output=keeps_output,
     )
-
-
-def _above(y: Array) -> Array:
-    return op.positive(y)
 
 
 def _before_relu(context: Context, gradient: Tensor) -> Tensor:
@@ -85,7 +81,7 @@ def _before_leaky_relu(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _sloped(context: Context, g: Array, *, above: Array, slope: float) -> Array:
-    return op.sloped(g, above, slope)
+    return fused_op.sloped(g, above, slope)
 
 
 def _sloped_backward(context: Context, gg: Tensor) -> Tensor:
@@ -120,8 +116,8 @@ def _before_sigmoid(context: Context, gradient: Tensor) -> Tensor:
 
 
 rule("sloped", _sloped, _sloped_backward, keeps=(), keeps_output=False)
-_from_result("tanh_gradient", op.tanh_gradient, lambda y: y * -2.0)
-_from_result("sigmoid_gradient", op.sigmoid_gradient, lambda y: 1.0 - y * 2.0)
+_from_result("tanh_gradient", fused_op.tanh_gradient, lambda y: y * -2.0)
+_from_result("sigmoid_gradient", fused_op.sigmoid_gradient, lambda y: 1.0 - y * 2.0)
 _fused("relu", _before_relu, keeps_output=True)
 _fused("leaky_relu", _before_leaky_relu, keeps_output=False)
 _fused("tanh", _before_tanh, keeps_output=True)

@@ -56,7 +56,7 @@ def emit(target: Target, scalar: str, schedule: str, fields: Fields) -> str:
 
     def stretch(number: Value, source: Value, out: Value) -> tuple[Line, Value]:
         entry = f.at(table, "i64", number * 3)
-        first = f.greatest(f.load("i64", entry, 0) - f["base"], 0)
+        first = f.least(f.greatest(f.load("i64", entry, 0) - f["base"], 0), length)
         end = f.least(f.load("i64", entry, 1) - f["base"], length)
         column = f.load("i64", entry, 2) + f["base"] * every
         start = f.at(source, scalar, column * x_column, wild=True)

@@ -60,26 +60,44 @@ def emit(target: Target, scalar: str, schedule: str) -> str:
 
 def _turn(line: Line, every: int) -> None:
     f, width = line.f, line.width
-    even = [2 * i for i in range(width)]
     with (
         f.loop(f["channels"], step=width, name="channel") as c,
         f.loop(f["length"], step=width, name="column") as b,
     ):
-        rows = []
-        for i in range(width):
-            source = f.at(line.start, line.scalar, (c + i) * f["channel_step"], wild=True)
-            # A channel that isn't there has no columns: all zeros, nothing read.
-            last = f.select(c + i < f["channels"], line.end, 0)
-            if every == 1:
-                rows.append(window(line, source, b, line.first - b, last - b))
-                continue
-            first, end = line.first * 2 - b * 2, last * 2 - 1 - b * 2
-            low = window(line, source, b * 2, first, end)
-            high = window(line, source, b * 2 + width, first - width, end - width)
-            rows.append(shuffle(f, low, high, even))
-        for i, turned in enumerate(transpose(f, rows)):
-            with f.when(b + i < f["length"]):
+        # Columns in memory that a square reads: every second one, but none behind the last.
+        inside = (b >= line.first) & (b + width < line.end + (every == 1))
+        whole = inside & (c + width <= f["channels"]) & (b + width <= f["length"])
+        with f.when(whole):
+            for i, turned in enumerate(transpose(f, _rows(line, every, c, b, checked=False))):
                 f.store(turned, f.at(f["out"], line.scalar, (b + i) * f["pitch"] + c))
+        with f.when(whole.equals(0)):
+            for i, turned in enumerate(transpose(f, _rows(line, every, c, b, checked=True))):
+                with f.when(b + i < f["length"]):
+                    f.store(turned, f.at(f["out"], line.scalar, (b + i) * f["pitch"] + c))
+
+
+def _rows(line: Line, every: int, c: Value, b: Value, *, checked: bool) -> list[Value]:
+    """A square: for each of a vector's lanes of channels, a vector of columns."""
+    f, width = line.f, line.width
+    even = [2 * i for i in range(width)]
+    rows = []
+    for i in range(width):
+        source = f.at(line.start, line.scalar, (c + i) * f["channel_step"], wild=True)
+        if not checked:
+            at = f.at(source, line.scalar, b * every, wild=True)
+            low = f.load(line.type, at)
+            rows.append(low if every == 1 else shuffle(f, low, f.load(line.type, at, width), even))
+            continue
+        # A channel that isn't there has no columns: all zeros, nothing read.
+        last = f.select(c + i < f["channels"], line.end, 0)
+        if every == 1:
+            rows.append(window(line, source, b, line.first - b, last - b))
+            continue
+        first, end = line.first * 2 - b * 2, last * 2 - 1 - b * 2
+        low = window(line, source, b * 2, first, end)
+        high = window(line, source, b * 2 + width, first - width, end - width)
+        rows.append(shuffle(f, low, high, even))
+    return rows
 
 
 def _copy(line: Line) -> None:

@@ -15,6 +15,7 @@ from tilewright.kernel.tiles.convolve import (
     Kernels,
     Program,
     Steps,
+    Table,
     Words,
     addresses_of,
     even,
@@ -35,6 +36,9 @@ LINES_BYTES = 256 << 10
 COLUMNS = 64
 # Partial results of all shares together.
 SHARES_BYTES = 2 << 20
+# Places that a share sums over, at least: its sums are written and added once, which takes about as long as 16
+# multiply-adds of each.
+SHARE_PLACES = 400
 # With fewer input channels than this, lead and line taps are packed beside them.
 FEW_CHANNELS = 8
 
@@ -117,7 +121,9 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     column_blocks = -(-columns // column_block)
     total = dims.batch * len(leads.outputs) * len(lines.blocks) * column_blocks
     size = dims.out_channels * channels * taps
-    shares = max(min(-(-tiles.UNITS // 2 // units), total, SHARES_BYTES // (size * itemsize)), 1)
+    places_summed = dims.batch * math.prod(dims.output)
+    shares = min(-(-tiles.UNITS // 2 // units), total, SHARES_BYTES // (size * itemsize))
+    shares = max(min(shares, places_summed // SHARE_PLACES), 1)
     if dims.flops < 1 << 20:
         shares = 1
     units *= shares
@@ -127,6 +133,16 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     tile_count = -(-features // tile)
     tap_sums = last.kernel if folded else taps
     list_at = up(sums_at + tap_sums * panels * tile_count * tile * panel, 16)
+
+    def places(block: int) -> Table:
+        """Where in a panel of sums each (channel, tap) of a block of so many channels lies."""
+        c, t = np.divmod(np.arange(block * taps), taps)
+        feature, tap = (t // last.kernel * block + c, t % last.kernel) if folded else (c, t)
+        count = block * (line_features if folded else 1)
+        number = feature // tile
+        scalar_number = feature - np.minimum(number * tile, max(count - tile, 0))
+        return np.asarray((tap * tile_count + number) * tile * panel + scalar_number * panel, np.int64)
+
     scratch = list_at * itemsize + 16 * (lines.block + 1)
     x_column, gy_column = x_steps[-1], gy_steps[-1]
     pack_x = _schedule(x_column * row.every, problem.x_steps[1], channels)
@@ -159,7 +175,9 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "channel_block": channel_block, "channel_blocks": channel_blocks, "shares": shares,
         "folded": int(folded), "length": length, "pitch": pitch,
         "line_room": lines.room, "lead_room": line_features // line.kernel if folded else leads.most,
-        "panel": panel, "tile": tile,
+        "panel": panel, "tile": tile, "tap_room": tap_sums, "tile_room": tile_count,
+        "places": places(channel_block),
+        "last_places": places(channels - (channel_blocks - 1) * channel_block),
         "gy_at": gy_at, "sums_at": sums_at, "list_at": list_at,
         **addresses,
     }  # fmt: skip

@@ -24,7 +24,15 @@ on the number of threads.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value
+from tilewright.kernel.builder import (
+    Function,
+    Value,
+    first_lanes,
+    masked_store,
+    size_of,
+    transpose,
+    vector,
+)
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
@@ -47,7 +55,9 @@ FIELDS = Fields(
     # how packed lines lie
     "folded", "length", "pitch", "line_room", "lead_room",
     # tiles
-    "panel", "tile",
+    "panel", "tile", "tap_room", "tile_room",
+    # where in a panel of sums each (channel, tap) of gw is: of a whole block of channels, of the last block
+    "places", "last_places",
     # places in scratch
     "gy_at", "sums_at", "list_at",
     # functions
@@ -56,7 +66,7 @@ FIELDS = Fields(
 
 _ADDRESSES = {
     "x", "gy", "gw", "lead_starts", "lead_entries", "lead_outputs", "row_entries", "remainders",
-    "line_blocks", "lines_read", "line_slots", "pack_x", "pack_gy", "micro",
+    "line_blocks", "lines_read", "line_slots", "places", "last_places", "pack_x", "pack_gy", "micro",
 }  # fmt: skip
 
 
@@ -75,6 +85,7 @@ def emit(target: Target, scalar: str) -> str:
 class _Driver:
     def __init__(self, f: Function, scalar: str) -> None:
         self.f, self.scalar = f, scalar
+        self.width = f.target.vector_bytes // size_of(scalar)
         self.words: dict[str, Value] = {
             word: FIELDS.address(f, f["args"], word)
             if word in _ADDRESSES
@@ -93,8 +104,11 @@ class _Driver:
         self.sums = f.at(f["scratch"], self.scalar, self.sums_at)
         self.list = f.at(f["scratch"], self.scalar, self.list_at)
         self.tile_size = self.tile * self.panel
-        with f.loop(self.taps * self.panels * self.tiles * self.tile_size, name="zero") as i:
-            f.store(f.number(self.scalar, 0), self.sums, i)
+        # Sums lie panel by panel, tap by tap, tile by tile.
+        self.panel_size = self.tap_room * self.tile_room * self.tile_size
+        # A tile is a whole number of vectors.
+        with f.loop(self.panels * self.panel_size, step=self.width, name="zero") as i:
+            f.store(f.number(vector(self.width, self.scalar), 0), self.sums, i)
         blocks = self.batch * self.leads * self.line_block_count * self.column_blocks
         first = blocks * self.share // self.shares
         end = blocks * (self.share + 1) // self.shares
@@ -257,25 +271,33 @@ class _Driver:
             with f.loop(self.tiles, name="tile") as t:
                 start = f.least(t * self.tile, self.last_tile)
                 scalars = f.at(f["scratch"], self.scalar, place + start)
-                number = ((tap * self.row_taps + j) * self.panels + p) * self.tiles + t
-                sums = f.at(self.sums, self.scalar, number * self.tile_size)
+                number = (tap * self.row_taps + j) * self.tile_room + t
+                sums = f.at(self.sums, self.scalar, p * self.panel_size + number * self.tile_size)
                 f.call(
                     self.micro, vectors, scalars, self.list, entries, self.qn, self.panel, self.pitch,
                     sums, self.panel, one,
                 )  # fmt: skip
 
     def _write(self) -> None:
-        """From tiles of sums to gw[k, c, taps]."""
-        f = self.f
-        with f.loop(self.kn, name="k") as k:
-            p, lane = k // self.panel, k % self.panel
-            row = f.at(self.gw_start, self.scalar, k * self.gw_output)
-            with f.loop(self.features, name="feature") as feature:
-                line, c = feature // self.cn, feature % self.cn
-                t = feature // self.tile
-                s = feature - f.least(t * self.tile, self.last_tile)
-                place = (p * self.tiles + t) * self.tile_size + s * self.panel + lane
-                step = self.panels * self.tiles * self.tile_size
-                out = f.at(row, self.scalar, c * self.gw_channel + line * self.row_taps)
-                with f.loop(self.taps // self.line_features, name="tap") as tap:
-                    f.store(f.load(self.scalar, self.sums, place + tap * step), out, tap)
+        """From tiles of sums to gw: for each output, its channels and taps are consecutive there."""
+        f, width = self.f, self.width
+        total = self.cn * self.taps
+        places = f.select(self.cn.equals(self.channel_block), self.places, self.last_places)
+        type = vector(width, self.scalar)
+        vectors = self.panel // width
+        with (
+            f.loop(self.panels * vectors, name="panel") as group,
+            f.loop(total, step=width, name="flat") as first,
+        ):
+            left = f.least(total - first, width)
+            mask = first_lanes(f, left, width)
+            sums = f.at(self.sums, self.scalar, group // vectors * self.panel_size + group % vectors * width)
+            rows = []
+            for i in range(width):
+                place = f.load("i64", places, f.least(first + i, total - 1))
+                rows.append(f.load(type, sums, place))
+            k = group * width
+            for lane, turned in enumerate(transpose(f, rows)):
+                with f.when(k + lane < self.kn):
+                    out = f.at(self.gw_start, self.scalar, (k + lane) * self.gw_output + first)
+                    masked_store(f, turned, out, mask)

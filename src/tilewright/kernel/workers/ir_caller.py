@@ -88,7 +88,6 @@ compare:
   %same = icmp eq i64 %core, %avoided
   br i1 %same, label %end, label %move
 move:
-  store i64 %core, ptr %avoided.at
   call void @move(ptr %block, i64 %core)
   br label %end
 end:
@@ -97,6 +96,7 @@ end:
 
 define internal void @move(ptr %block, i64 %core) nounwind {{
 entry:
+{at("avoided.at", AVOIDED)}
 {at("cores", CORES)}
 {at("size.at", SIZE)}
 {at("threads", THREADS)}
@@ -123,14 +123,20 @@ check:
   %do = and i1 %good, %any
   br i1 %do, label %each, label %end
 each:
-  ; An empty set is refused, and changes nothing.
-  %index = phi i64 [ 0, %check ], [ %index.next, %each ]
+  %index = phi i64 [ 0, %check ], [ %index.next, %next ]
   %thread.at = getelementptr i64, ptr %threads, i64 %index
   %thread = load i64, ptr %thread.at
   %moved = call i32 %set(i64 %thread, i64 {CORES_BYTES}, ptr %cores)
+  ; Refused when the caller may run on this core only: then they stay where they were.
+  %refused = icmp ne i32 %moved, 0
+  br i1 %refused, label %end, label %next
+next:
   %index.next = add i64 %index, 1
   %more = icmp slt i64 %index.next, %size
-  br i1 %more, label %each, label %end
+  br i1 %more, label %each, label %all
+all:
+  store i64 %core, ptr %avoided.at
+  br label %end
 end:
   ret void
 }}
