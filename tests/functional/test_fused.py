@@ -106,3 +106,18 @@ def test_whole_numbers_take_two_steps() -> None:
     assert conv_activation(1, x, w, None, *PLAIN, "relu").tolist() == [[[0, 1]]]
     y = conv_activation(1, tw.tensor(x), tw.tensor(w), None, *PLAIN, "tanh")
     assert_same(y, F.tanh(F.conv1d(tw.tensor(x), tw.tensor(w))), rtol=0, atol=0, reason="the same two calls")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "sigmoid", "silu", "gelu"])
+def test_special_numbers(activation: str, dtype: Any) -> None:
+    # Sixteen channels of one tap of 1: what comes in is what the activation gets.
+    x = np.array([[[math.nan, math.inf, -math.inf, -0.0, 1e30, -1e30, *range(-120, 121)]]], dtype)
+    w = np.ones((16, 1, 1), dtype)
+    found = conv_activation(1, x, w, None, *PLAIN, activation, 0.3)
+    y = F.conv1d(x, w)
+    expected = F.leaky_relu(y, 0.3) if activation == "leaky_relu" else getattr(F, activation)(y)
+    # GELU in two steps takes P(N ≤ x) below 1e-38 from the few bits that a small float32 has left.
+    rtol = 1e-13 if dtype is np.float64 else 1e-6
+    atol = 20 * float(np.finfo(dtype).tiny)
+    assert_same(found, expected, rtol=rtol, atol=atol, reason="a few roundings apart, save where subnormal")

@@ -18,6 +18,7 @@ from tilewright.kernel.builder import Function, vector
 from tilewright.kernel.tiles.activation import ACTIVATIONS, activate
 from tilewright.kernel.tiles.curves import CURVES, FORMATS
 from tilewright.op import activation as op
+from tilewright.op import fused
 from tilewright.op.normal import normal_cdf
 from tilewright.plan import Target, named
 
@@ -209,13 +210,28 @@ def test_limits_zeros_and_nan(target: Target, scalar: str, curve: str) -> None:
     expected = {
         "tanh": [1, -1, 1, -1, 0.0, -0.0, least, -least],
         "sigmoid": [1, 0, 1, 0, 0.5, 0.5, 0.5, 0.5],
-        # Half of the smallest number is rounded to even, that is to 0. The limit is approached from below 0.
-        "silu": [math.inf, -0.0, huge, -0.0, 0.0, -0.0, 0.0, -0.0],
-        "gelu": [math.inf, -0.0, huge, -0.0, 0.0, -0.0, 0.0, -0.0],
+        # Half of the smallest number is rounded to even, that is to 0. The limit is approached from below 0;
+        # at −∞ stands −∞ · 0.
+        "silu": [math.inf, math.nan, huge, -0.0, 0.0, -0.0, 0.0, -0.0],
+        "gelu": [math.inf, math.nan, huge, -0.0, 0.0, -0.0, 0.0, -0.0],
     }[curve]
     y = activated(target, scalar, curve, x.astype(DTYPES[scalar]))
-    np.testing.assert_array_equal(bits(y[:-2]), bits(np.array(expected, DTYPES[scalar])))
-    assert np.isnan(y[-2:]).all()
+    wanted = np.array([*expected, math.nan, math.nan], DTYPES[scalar])
+    nan = np.isnan(wanted)
+    np.testing.assert_array_equal(np.isnan(y), nan)
+    np.testing.assert_array_equal(bits(y[~nan]), bits(wanted[~nan]))
+
+
+@every_scalar
+@every_curve
+def test_special_numbers_are_like_the_functions_on_arrays(scalar: str, curve: str) -> None:
+    x = np.array([math.inf, -math.inf, math.nan, 0.0, -0.0, 1e3, -1e3, 1e30, -1e30], DTYPES[scalar])
+    expected = fused.activate(x, curve, 0.0)
+    for name in TARGETS:
+        y = activated(named(name), scalar, curve, x)
+        nan = np.isnan(expected)
+        np.testing.assert_array_equal(np.isnan(y), nan)
+        np.testing.assert_array_equal(bits(y[~nan]), bits(expected[~nan]))
 
 
 @every_target
@@ -224,7 +240,8 @@ def test_limits_zeros_and_nan(target: Target, scalar: str, curve: str) -> None:
 def test_any_pattern_of_nan_stays_nan(target: Target, scalar: str, curve: str) -> None:
     x = patterns(scalar, 99_991)
     y = activated(target, scalar, curve, x)
-    np.testing.assert_array_equal(np.isnan(y), np.isnan(x))
+    zero_times_infinity = x == -math.inf if curve in ("silu", "gelu") else False
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(x) | zero_times_infinity)
 
 
 @pytest.mark.parametrize("name", ["avx512", "avx2", "baseline", "neon"])

@@ -44,7 +44,7 @@ def conv_activation(
     ReLU that turns signs around. There the two run one after the other, and this is their composition.
 
     ReLU and leaky ReLU give the same bits in one step as in two, the smooth activations the same numbers up
-    to rounding; and SiLU and GELU of −∞ are their limit 0 in one step, where −∞ · 0 makes NaN in two.
+    to rounding; infinities and NaN go the same way in both.
 
     Args:
         rank: number of spatial axes; None for any.

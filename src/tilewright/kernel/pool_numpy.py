@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tilewright.geometry import PoolDims
 from tilewright.geometry.boxes import at
+from tilewright.kernel import buffers
 from tilewright.kernel.overlap import Meeting, tiles
 from tilewright.plan import Plan
 
@@ -27,16 +28,15 @@ def max_pool(plan: Plan, x: Array, y: Array, indices: Array | None) -> None:
         if indices is not None:
             positions = [(meeting, _flat_positions(dims, meeting)) for meeting in tile.meetings]
         for n, channels in _planes(plan):
-            best = np.empty((channels.stop - channels.start, *tile.shape), dtype=x.dtype)
-            best[...] = _least(x.dtype)
+            best = _filled((channels.stop - channels.start, *tile.shape), x.dtype, _least(x.dtype))
             if indices is None:
                 for meeting in tile.meetings:
                     seen = x[at(n, channels, *meeting.inputs)]
                     place = best[at(slice(None), *meeting.outputs)]
                     np.maximum(place, seen, out=place)
             else:
-                taken = np.zeros(best.shape, dtype=np.int64)
-                fresh = np.ones(tile.shape, dtype=bool)
+                taken = _filled(best.shape, np.int64, 0)
+                fresh = _filled(tile.shape, np.bool_, True)
                 for meeting, position in positions:
                     _take_larger(meeting, position, x[at(n, channels, *meeting.inputs)], best, taken, fresh)
                 indices[at(n, channels, *tile.outputs)] = taken
@@ -49,9 +49,12 @@ def _take_larger(
     """One tap's samples replace the best so far where they are larger, NaN, or the first of their window."""
     box = (slice(None), *meeting.outputs)
     place = best[box]
-    better = seen > place
-    if seen.dtype.kind == "f":
-        better |= np.isnan(seen) & ~np.isnan(place)
+    better, number = (buffers.empty(place.shape, np.bool_) for _ in range(2))
+    # Not "seen > place", which a NaN never is.
+    np.less_equal(seen, place, out=better)
+    np.logical_not(better, out=better)
+    np.equal(place, place, out=number)
+    np.logical_and(better, number, out=better)
     # A window's first sample is always taken, so that a window of −∞ still points at one of its own.
     better |= fresh[meeting.outputs]
     fresh[meeting.outputs] = False
@@ -65,7 +68,7 @@ def max_pool_gradient(plan: Plan, gy: Array, indices: Array, gx: Array) -> None:
     pixels = math.prod(dims.spatial)
     for n in range(dims.batch):
         for c in range(dims.channels):
-            plane = np.zeros(pixels, dtype=gy.dtype)
+            plane = _filled((pixels,), gy.dtype, 0)
             np.add.at(plane, indices[n, c].reshape(-1), gy[n, c].reshape(-1))
             gx[n, c] = plane.reshape(dims.spatial)
 
@@ -75,10 +78,10 @@ def avg_pool(plan: Plan, x: Array, y: Array, divisors: Array) -> None:
     dims = _pool(plan)
     for tile in tiles(dims, plan.tile):
         for n, channels in _planes(plan):
-            total = np.zeros((channels.stop - channels.start, *tile.shape), dtype=x.dtype)
+            total = _filled((channels.stop - channels.start, *tile.shape), x.dtype, 0)
             for meeting in tile.meetings:
                 total[at(slice(None), *meeting.outputs)] += x[at(n, channels, *meeting.inputs)]
-            y[at(n, channels, *tile.outputs)] = total / divisors[tile.outputs]
+            np.divide(total, divisors[tile.outputs], out=y[at(n, channels, *tile.outputs)])
 
 
 def avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Array) -> None:
@@ -87,7 +90,8 @@ def avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Array) -> None
     gx[...] = 0
     for tile in tiles(dims, plan.tile):
         for n, channels in _planes(plan):
-            share = gy[at(n, channels, *tile.outputs)] / divisors[tile.outputs]
+            share = buffers.empty((channels.stop - channels.start, *tile.shape), gy.dtype)
+            np.divide(gy[at(n, channels, *tile.outputs)], divisors[tile.outputs], out=share)
             for meeting in tile.meetings:
                 gx[at(n, channels, *meeting.inputs)] += share[at(slice(None), *meeting.outputs)]
 
@@ -114,6 +118,13 @@ def _flat_positions(dims: PoolDims, meeting: Meeting) -> Array:
         shape[axis] = places.size
         flat = flat * dims.spatial[axis] + places.reshape(shape)
     return flat
+
+
+def _filled(shape: tuple[int, ...], dtype: npt.DTypeLike, value: Any) -> Array:
+    """A work array, from the pool of buffers: every step of a training takes one of the same size."""
+    found = buffers.empty(shape, dtype)
+    found[...] = value
+    return found
 
 
 def _least(dtype: np.dtype[Any]) -> Any:

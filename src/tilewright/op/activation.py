@@ -19,7 +19,7 @@ from tilewright.errors import ArgumentError, describe
 from tilewright.kernel.buffers import LARGE
 from tilewright.op.arrays import FLOATS, check_array
 from tilewright.op.memory import BLOCK, in_blocks, pooled
-from tilewright.op.normal import write_normal_cdf, write_normal_density
+from tilewright.op.normal import ROOMS, write_normal_cdf, write_normal_density
 from tilewright.op.select import select, write_selected, write_where
 
 Array = npt.NDArray[Any]
@@ -201,7 +201,7 @@ def _silu_gradient(out: Array, g: Array, x: Array, s: Array) -> None:
 def gelu(x: Array) -> Array:
     """Gives x · P(N ≤ x) for a standard normal N."""
     _checked(x, "gelu")
-    return in_blocks(_gelu, x, rooms=3)
+    return in_blocks(_gelu, x, rooms=ROOMS)
 
 
 def _gelu(out: Array, x: Array, *rooms: Array) -> None:
@@ -211,7 +211,7 @@ def _gelu(out: Array, x: Array, *rooms: Array) -> None:
 
 def gelu_gradient(g: Array, x: Array) -> Array:
     """The gradient of :func:`gelu`: g · (P(N ≤ x) + x · p(x)) with the density p."""
-    return in_blocks(_gelu_gradient, g, x, rooms=3)
+    return in_blocks(_gelu_gradient, g, x, rooms=ROOMS)
 
 
 def _gelu_gradient(out: Array, g: Array, x: Array, *rooms: Array) -> None:

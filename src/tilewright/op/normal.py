@@ -2,7 +2,7 @@
 
 For z ≥ 0 the complementary error function is written as
 
-    erfc(z) = t · exp(−z² + p(t)),   t = 1 / (1 + z/2)
+    erfc(z) = t · exp(p(t)) · exp(−z²),   t = 1 / (1 + z/2)
 
 where p is smooth on all of (0, 1] (Press et al., "Numerical Recipes", 3rd ed., section 6.2.2). The polynomial
 that meets it at Chebyshev's points is worked out once, from the ``erfc`` of Python's ``math``, so no table of
@@ -29,6 +29,11 @@ _DEGREES = {4: 10, 8: 26}
 _FITTED_TO = 26.0
 _ZERO_FROM = 28.0
 _T_LEAST = 1.0 / (1.0 + _FITTED_TO / 2.0)
+# By item size: the integer of that size, and a mask that leaves a float half of its digits.
+_UPPER_HALF: dict[int, tuple[Any, int]] = {4: (np.int32, -1 << 12), 8: (np.int64, -1 << 27)}
+
+#: How many rooms :func:`write_normal_cdf` takes.
+ROOMS = 4
 
 
 @cache
@@ -48,11 +53,12 @@ def _powers(degree: int) -> tuple[float, ...]:
     return tuple(float(c) for c in chebyshev.cheb2poly(interpolate(p, degree))[::-1])
 
 
-def _write_upper_tail(out: Array, z: Array, t: Array, u: Array) -> None:
-    """Write erfc(z) / 2 for z ≥ 0 (NaN stays NaN) to ``out``; z is overwritten, t and u are rooms like it."""
+def _write_upper_tail(out: Array, z: Array, t: Array, u: Array, rest: Array) -> None:
+    """Write P(N > z) for z ≥ 0 (NaN stays NaN) to ``out``; z is overwritten, the others are rooms like it."""
     one = z.dtype.type
-    np.minimum(z, one(_ZERO_FROM), out=z)
-    np.multiply(z, one(0.5), out=t)
+    # erfc is taken of z/√2.
+    np.minimum(z, one(_ZERO_FROM * math.sqrt(2.0)), out=z)
+    np.multiply(z, one(math.sqrt(0.125)), out=t)
     np.add(one(1), t, out=t)
     np.divide(one(1), t, out=t)
     np.multiply(t, one(2.0 / (1.0 - _T_LEAST)), out=u)
@@ -64,19 +70,29 @@ def _write_upper_tail(out: Array, z: Array, t: Array, u: Array) -> None:
         np.add(out, one(coefficient), out=out)
         np.multiply(out, u, out=out)
     np.add(out, one(lower[-1]), out=out)
-    np.multiply(z, z, out=z)
-    np.subtract(out, z, out=out)
+    # What z² is wrong by, the result is wrong by relatively. So z is cut in two: the square of the upper half
+    # of its digits is exact, and the rest is small.
+    whole, mask = _UPPER_HALF[z.dtype.itemsize]
+    np.bitwise_and(z.view(whole), whole(mask), out=u.view(whole))
+    np.subtract(z, u, out=rest)
+    np.add(z, u, out=z)
+    np.multiply(rest, z, out=rest)
+    np.multiply(rest, one(0.5), out=rest)
+    np.subtract(out, rest, out=out)
     np.exp(out, out=out)
     np.multiply(out, t, out=out)
+    np.multiply(u, u, out=u)
+    np.multiply(u, one(-0.5), out=u)
+    np.exp(u, out=u)
+    np.multiply(out, u, out=out)
     np.multiply(out, one(0.5), out=out)
 
 
-def write_normal_cdf(out: Array, x: Array, z: Array, t: Array, u: Array) -> None:
-    """Write :func:`normal_cdf` of a block to ``out``; z, t and u are rooms like it."""
+def write_normal_cdf(out: Array, x: Array, z: Array, t: Array, u: Array, rest: Array) -> None:
+    """Write :func:`normal_cdf` of a block to ``out``; the others are :data:`ROOMS` rooms like it."""
     one = x.dtype.type
     np.absolute(x, out=z)
-    np.multiply(z, one(math.sqrt(0.5)), out=z)
-    _write_upper_tail(out, z, t, u)
+    _write_upper_tail(out, z, t, u, rest)
     np.subtract(one(1), out, out=t)
     np.copyto(z, out)
     write_selected(out, x > 0, t, z, u)
@@ -89,9 +105,10 @@ def normal_cdf(x: Array) -> Array:
         x: float32 or float64 array of any shape.
 
     Small probabilities keep their digits: for x below 0, where 1 + erf would cancel, the tail itself is
-    computed. The absolute error is below 3e-7 in float32 and 1e-15 in float64.
+    computed, to a few units in the last place as long as it is a normal number. The absolute error is below
+    3e-7 in float32 and 1e-15 in float64.
     """
-    return in_blocks(write_normal_cdf, x, rooms=3)
+    return in_blocks(write_normal_cdf, x, rooms=ROOMS)
 
 
 def write_normal_density(out: Array, x: Array) -> None:

@@ -51,13 +51,21 @@ class Tile:
 
 
 def most_scalars(target: Target, vectors: int) -> int:
-    """The longest tile whose sums, with the vectors and one factor, fit the registers.
+    """The longest tile whose sums, with the vectors and what else a round holds, fit the registers.
 
     >>> from tilewright.plan.target import named
     >>> most_scalars(named("avx512"), 2), most_scalars(named("avx2"), 2)
     (14, 6)
     """
-    return (target.registers - vectors - 1) // vectors
+    return (target.registers - vectors - _factors(target)) // vectors
+
+
+def _factors(target: Target) -> int:
+    """Registers for what the vectors are multiplied with, and for products that are not sums yet."""
+    if not target.fused:
+        return 2
+    # NEON has no multiply-add that reads memory: factors are loaded ahead, four in a register or one in each.
+    return 4 if target.name == "neon" else 1
 
 
 # Cycles for storing a number, by side and layout: whole vectors, squares turned over, one by one.

@@ -39,8 +39,8 @@ class Program:
         scratch_bytes: what a unit needs of temporary memory.
         kept: the arrays that the table points to.
         kernels: the driver, and what it calls.
-        about: by name, the tile, the sizes of the problem (a group's channels), and the blocks of them that are
-            done at a time.
+        about: by name, the tile, the sizes of the problem (a group's channels), and the blocks of them that
+            are done at a time.
     """
 
     function: int
@@ -94,6 +94,8 @@ class _Maker:
         axes, x_steps, y_steps = spatial(dims, self.problem.x_steps[2:], self.problem.y_steps[2:])
         while len(axes) < 2:
             axes, x_steps, y_steps = [ONE, *axes], (0, *x_steps), (0, *y_steps)
+        if self.problem.side != "by_pixels" and on_end(axes, dims.reduction // self.width):
+            axes, x_steps, y_steps = exchanged(axes), exchanged(x_steps), exchanged(y_steps)
         *lead_axes, line, last = axes
         row = row_of(last)
         self.row, self.line = row, line
@@ -115,9 +117,6 @@ class _Maker:
         )
         pixels, panel = self.tile.pixels(self.width), self.tile.panel(self.width)
         by_channels = self.tile.side == "by_channels"
-        if by_channels:
-            # A tile never reaches beyond a row: shorter phases set its length.
-            pixels = min(pixels, *counts)
         # -- input channels at a time
         read = math.prod(axis.kernel for axis in axes[:-1])
         most = max(tiles.WINDOW_LINES // read, 1)
@@ -132,7 +131,8 @@ class _Maker:
         budget = tiles.PACKED_BYTES // self.itemsize
         while True:
             length = up(column_block + (pixels if column_block < longest else 0) + row.reach, self.width)
-            if column_block == longest and by_channels is False:
+            if column_block == longest:
+                # A tile longer than a row reads on.
                 length = up(max(length, pixels + row.reach), self.width)
             pitch = self._pitch(length * len(row.remainders))
             per_line = leads.most * channel_block * pitch
@@ -179,7 +179,7 @@ class _Maker:
             row_entries += [(tap, stretch * length + place) for tap, stretch, place in phase.taps]
             phases.append((phase.first, phase.count, start, len(row_entries)))
         steps = self.problem
-        w_steps = self._weight_steps(taps)
+        w_steps = weight_steps(dims, self.problem.backwards, taps)
         kernels = self._kernels(by_channels, pixels, layout, x_column)
         addresses = addresses_of(kernels, self.target, load)
         words |= addresses
@@ -220,26 +220,6 @@ class _Maker:
         line = 64 // self.itemsize
         lines = -(-length // line)
         return (lines if lines % 2 else lines + 1) * line
-
-    def _weight_steps(self, taps: int) -> dict[str, int]:
-        dims = self.dims
-        outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
-        if not self.problem.backwards:
-            return {
-                "w_group": outputs * channels * taps,
-                "w_output": channels * taps,
-                "w_channel": taps,
-                "w_tap": 1,
-                "w_first": 0,
-            }
-        # The geometry's channels are the outputs of the weights, and taps run backwards.
-        return {
-            "w_group": outputs * channels * taps,
-            "w_output": taps,
-            "w_channel": outputs * taps,
-            "w_tap": -1,
-            "w_first": taps - 1,
-        }
 
     def _kernels(self, by_channels: bool, pixels: int, layout: str, x_column: int) -> Kernels:
         scalar, tile = self.scalar, self.tile
@@ -304,8 +284,53 @@ def spatial(dims: ConvDims, x_steps: Steps, y_steps: Steps) -> tuple[list[Axis],
     return [a for a, _, _ in found], tuple(x for _, x, _ in found), tuple(y for _, _, y in found)
 
 
+def weight_steps(dims: ConvDims, backwards: bool, taps: int) -> dict[str, int]:
+    """How weights lie in memory, for a geometry in forward form; ``backwards``: of a data gradient."""
+    outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+    if not backwards:
+        return {
+            "w_group": outputs * channels * taps,
+            "w_output": channels * taps,
+            "w_channel": taps,
+            "w_tap": 1,
+            "w_first": 0,
+        }
+    # The geometry's channels are the outputs of the weights, and taps run backwards.
+    return {
+        "w_group": outputs * channels * taps,
+        "w_output": taps,
+        "w_channel": outputs * taps,
+        "w_tap": -1,
+        "w_first": taps - 1,
+    }
+
+
 def _plain(axis: Axis) -> bool:
     return axis.kernel == axis.stride == axis.spread == 1 and axis.before == 0 and axis.size == axis.output
+
+
+# Cycles for packing and storing a number one by one instead of in vectors.
+_ONE_BY_ONE = 3
+
+
+def on_end(axes: list[Axis], cycles: int) -> bool:
+    """Whether the last axis should be the lines, and the axis before it the rows.
+
+    Taps that read the padding beside a line are left out, those beside a row are computed. That is worth
+    exchanging the two if only the last has a window (so the order of taps stays), rows don't become shorter, and
+    the multiply-adds saved, of ``cycles`` an output, take longer than going through memory across its order.
+    """
+    line, row = axes[-2:]
+    if line.kernel > 1 or row.kernel == 1 or line.output < row.output:
+        return False
+    computed = sum(phase.count * len(phase.taps) for phase in row_of(row).phases)
+    needed = sum(len(row.reads(o)) for o in range(row.output))
+    return (computed - needed) * cycles > _ONE_BY_ONE * computed
+
+
+def exchanged(items: Sequence[Item]) -> list[Item]:
+    """The same with the last two exchanged."""
+    return [*items[:-2], items[-1], items[-2]]
 
 
 def addresses_of(kernels: Kernels, target: Target, load: bool) -> dict[str, int]:

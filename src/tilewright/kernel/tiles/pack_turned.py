@@ -4,7 +4,9 @@ Definition:
 
     out[b·pitch + c] = source[c·channel_step + b·column_step]   if first ≤ b < end, else 0
 
-for b < length and c < channels; up to a vector's lanes behind the last channel may be set to zero too.
+for b < length and c < channels, where 0 ≤ first and end ≤ length. Behind the last channel, zeros may fill up
+the last vector, for which pitch has room.
+
 Schedules, by the layout in memory: ``columns1`` and ``columns2`` (column_step is 1 or 2: squares of vectors
 turned over), ``channels`` (channel_step is 1: whole vectors), ``any`` (one by one).
 """

@@ -173,7 +173,8 @@ def lines_of(axis: Axis, block: int) -> Lines:
     return Lines(
         block,
         table,
-        np.array(read or [0], dtype=np.int64),
+        # One more: the weight gradient reads the first line of every block, also of a block that has none.
+        np.array([*read, 0], dtype=np.int64),
         np.array(starts, dtype=np.int64),
         np.array(entries, dtype=np.int64).reshape(-1, 2),
         slots,

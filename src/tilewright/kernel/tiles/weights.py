@@ -19,6 +19,8 @@ from tilewright.kernel.tiles.convolve import (
     Words,
     addresses_of,
     even,
+    exchanged,
+    on_end,
     spatial,
     table,
     up,
@@ -73,6 +75,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     axes, x_steps, gy_steps = spatial(dims, problem.x_steps[2:], problem.gy_steps[2:])
     while len(axes) < 2:
         axes, x_steps, gy_steps = [ONE, *axes], (0, *x_steps), (0, *gy_steps)
+    if on_end(axes, dims.out_channels // dims.groups * dims.taps // width):
+        axes, x_steps, gy_steps = exchanged(axes), exchanged(x_steps), exchanged(gy_steps)
     *lead_axes, line, last = axes
     row = row_of(last)
     leads = leads_of(lead_axes, x_steps[:-2], gy_steps[:-2])

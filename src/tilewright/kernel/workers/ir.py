@@ -1,6 +1,6 @@
 """The native side of the worker threads, as LLVM IR: how a job is offered, joined, shared out and ended.
 
-One block of memory holds a pool (offsets below). A thread with a job that can be split calls ``parallel``:
+One block of memory holds a pool (`block.py` says where). A thread with a job to split calls ``parallel``:
 
     offer    write the job's fields, then STATE = seats · 2³² (how many workers may still join)
     join     a worker takes a seat: STATE + (1 − 2³²), so the low half counts those at work

@@ -171,7 +171,10 @@ class NativePool:
 
 
 class PythonPool:
-    """Workers that are Python's threads, for systems without POSIX ones; a job costs some 50 µs more."""
+    """Workers that are Python's threads, for systems without POSIX ones.
+
+    A job costs some 30 µs more than with the native pool, and workers begin some 100 µs later.
+    """
 
     def __init__(self) -> None:
         # Only here: its import costs, and few systems need it.

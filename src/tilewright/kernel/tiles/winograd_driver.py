@@ -1,0 +1,200 @@
+"""The driver of Winograd's convolution: one unit of work from packing to storing.
+
+Definition: that of :mod:`tilewright.kernel.tiles.driver`, for kernels of 3×3 taps side by side and stride 1.
+
+Schedule of one unit, which is a block of samples, a lead place, a block of rows of pieces (each piece is 2×2
+outputs) and a range of output channels of one group:
+
+    for each sample and lead tap: pack lines, a few channels at a time, and transform them
+    for each panel of output channels:
+        pack and transform its weights
+        for each of the 16 places of a piece: micro-kernel over the pieces, all channels
+        transform the sums of each row of pieces to two lines of pixels, and store those
+
+The sum over channels is one chain for each block of channels, in an order that the geometry of one sample fixes.
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import Function, Value, vector
+from tilewright.kernel.tiles import driver
+from tilewright.kernel.tiles.fields import Fields
+from tilewright.kernel.tiles.winograd_transforms import PLACES
+from tilewright.plan.target import Target
+
+#: The words of the plain driver, so that both share their packing functions, and some more.
+FIELDS = Fields(
+    *driver.FIELDS.names,
+    # pieces: in a row, between channels of the transformed input, pieces of a tile
+    "pieces", "piece_pitch", "piece_tile",
+    # which packed line each of the four lines of a row of pieces is, or −1
+    "line_slots",
+    # outputs of a line, and lines
+    "out_columns", "out_lines",
+    # input channels packed at a time, and those whose weights are transformed at a time
+    "pack_channels", "weight_channels", "lead_taps",
+    # places in scratch
+    "zeros_at", "input_at", "pixels_at", "piece_room",
+    # functions
+    "transform_input", "transform_weights", "transform_output",
+)  # fmt: skip
+
+_ADDRESSES = {
+    "x", "w", "bias", "y", "lead_starts", "lead_entries", "lead_outputs", "lines_read", "line_blocks",
+    "line_slots", "pack_rows", "pack_weights", "micro", "store",
+    "transform_input", "transform_weights", "transform_output",
+}  # fmt: skip
+_UNUSED = {"slope", "remainders", "every", "row_entries", "line_starts", "line_entries", "phases"}
+
+
+def name() -> str:
+    """The symbol of the driver."""
+    return "convolve_winograd"
+
+
+def emit(target: Target) -> str:
+    """The driver."""
+    f = Function(name(), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Driver(f).emit()
+    return f.text()
+
+
+class _Driver:
+    def __init__(self, f: Function) -> None:
+        self.f = f
+        self.words: dict[str, Value] = {
+            word: FIELDS.address(f, f["args"], word)
+            if word in _ADDRESSES
+            else FIELDS.read(f, f["args"], word)
+            for word in FIELDS.names
+            if word not in _UNUSED
+        }
+        self.slope = f.load("double", f["args"], FIELDS.place["slope"])
+
+    def __getattr__(self, name: str) -> Value:
+        # The words of the table are read where the function starts, once.
+        return self.words[name]
+
+    def emit(self) -> None:
+        f = self.f
+        self._find_unit()
+        self.packed, self.zeros = f["scratch"], self._at(self.zeros_at)
+        self.input, self.weights = self._at(self.input_at), self._at(self.weights_at)
+        self.held, self.pixels, self.list = (
+            self._at(self.sums_at), self._at(self.pixels_at), self._at(self.list_at),
+        )  # fmt: skip
+        with f.loop(self.pitch, name="zero") as i:
+            f.store(f.number("float", 0), self.zeros, i)
+        self._transform_input()
+        with f.loop(self.k1, start=self.k0, step=self.panel, name="panel") as k:
+            kn = f.least(self.k1 - k, self.panel)
+            with f.loop(self.channels, step=self.weight_channels, name="channels") as c0:
+                cn = f.least(self.channels - c0, self.weight_channels)
+                self._transform_weights(k, kn, c0, cn)
+                with f.loop(PLACES, name="place") as place:
+                    self._multiply(place, c0, cn)
+            self._store(k, kn)
+
+    def _at(self, place: Value) -> Value:
+        return self.f.at(self.f["scratch"], "float", place)
+
+    def _find_unit(self) -> None:
+        f = self.f
+        u = f["unit"]
+        output_block, u = u % self.output_blocks, u // self.output_blocks
+        line_block, u = u % self.line_block_count, u // self.line_block_count
+        lead, u = u % self.leads, u // self.leads
+        batch_block, group = u % self.batch_blocks, u // self.batch_blocks
+        self.k0 = output_block * self.output_block
+        self.k1 = f.least(self.k0 + self.output_block, self.outputs)
+        self.n0 = batch_block * self.batch_block
+        self.n1 = f.least(self.n0 + self.batch_block, self.batch)
+        entry = f.at(self.line_blocks, "i64", line_block * 4)
+        self.h0, self.h1, listed, self.packed_lines = (f.load("i64", entry, i) for i in range(4))
+        self.lines = f.at(self.lines_read, "i64", listed)
+        self.slots = f.at(self.line_slots, "i64", self.h0 * 4)
+        self.e0 = f.load("i64", self.lead_starts, lead)
+        self.e1 = f.load("i64", self.lead_starts, lead + 1)
+        self.rows = self.h1 - self.h0
+        self.count = (self.n1 - self.n0) * self.rows * self.pieces
+        self.x_start = f.at(self.x, "float", group * self.x_group)
+        self.y_start = f.at(self.y, "float", group * self.y_group + f.load("i64", self.lead_outputs, lead))
+        self.w_start = f.at(self.w, "float", group * self.w_group + self.w_first)
+        self.first_output = group * self.outputs
+
+    def _transform_input(self) -> None:
+        f = self.f
+        zero = f.number("i64", 0)
+        with (
+            f.loop(self.n1, start=self.n0, name="sample") as n,
+            f.loop(self.e1, start=self.e0, name="lead") as e,
+            f.loop(self.channels, step=self.pack_channels, name="channels") as c0,
+        ):
+            cn = f.least(self.channels - c0, self.pack_channels)
+            place = n * self.x_batch + f.load("i64", self.lead_entries, e * 2 + 1) + c0 * self.x_channel
+            source = f.at(self.x_start, "float", place)
+            f.call(self.pack_rows, f["args"], source, self.packed, cn, self.lines, self.packed_lines, zero)
+            place = ((e - self.e0) * PLACES * self.channels + c0) * self.piece_pitch
+            place = place + (n - self.n0) * self.rows * self.pieces
+            out = f.at(self.input, "float", place)
+            f.call(
+                self.transform_input, f["args"], self.packed, self.zeros, self.slots, out, cn, self.rows
+            )
+
+    def _transform_weights(self, k: Value, kn: Value, c0: Value, cn: Value) -> None:
+        f = self.f
+        with (
+            f.loop(self.lead_taps, name="lead") as tap,
+            f.loop(cn, step=self.pack_channels, name="channels") as c,
+        ):
+            some = f.least(cn - c, self.pack_channels)
+            place = k * self.w_output + (c0 + c) * self.w_channel + tap * self.taps * self.w_tap
+            source = f.at(self.w_start, "float", place, wild=True)
+            f.call(self.pack_weights, f["args"], source, self.packed, kn, some)
+            out = f.at(self.weights, "float", (tap * PLACES * self.weight_channels + c) * self.panel)
+            f.call(self.transform_weights, self.packed, out, some, self.weight_channels)
+
+    def _multiply(self, place: Value, c0: Value, cn: Value) -> None:
+        """All pieces of the unit at one place: sums[place][piece][lane]."""
+        f = self.f
+        with f.loop(self.e1, start=self.e0, name="lead") as e:
+            number = e - self.e0
+            lead_tap = f.load("i64", self.lead_entries, e * 2)
+            weights = (lead_tap * PLACES + place) * self.weight_channels * self.panel
+            pieces = ((number * PLACES + place) * self.channels + c0) * self.piece_pitch
+            f.store(weights, self.list, number * 2)
+            f.store(pieces, self.list, number * 2 + 1)
+        sums = f.at(self.held, "float", place * self.piece_room * self.panel)
+        entries = self.e1 - self.e0
+        resume = f.result("i64", f"zext i1 {c0.differs(0).name} to i64")
+        # Behind the last piece there is room for a whole tile: what comes of it is never read.
+        with f.when(entries > 0), f.loop(self.count, step=self.piece_tile, name="tile") as start:
+            f.call(
+                self.micro, self.weights, f.at(self.input, "float", start), self.list, entries, cn,
+                self.panel, self.piece_pitch, f.at(sums, "float", start * self.panel), self.panel, resume,
+            )  # fmt: skip
+        with f.when(entries.equals(0)), f.loop(self.count * self.panel, step=self._width()) as i:
+            f.store(f.number(vector(self._width(), "float"), 0), sums, i)
+
+    def _width(self) -> int:
+        return self.f.target.vector_bytes // 4
+
+    def _store(self, k: Value, kn: Value) -> None:
+        f = self.f
+        moved = f.at(self.bias, "float", self.first_output + k, wild=True)
+        bias = f.select(self.bias.differs(f.null()), moved, f.null())
+        with (
+            f.loop(self.n1, start=self.n0, name="sample") as n,
+            f.loop(self.rows, name="row") as row,
+        ):
+            piece = ((n - self.n0) * self.rows + row) * self.pieces
+            sums = f.at(self.held, "float", piece * self.panel)
+            f.call(self.transform_output, sums, self.pixels, self.pieces, self.piece_room * self.panel)
+            first = (self.h0 + row) * 2
+            with f.loop(f.least(self.out_lines - first, 2), name="line") as line:
+                place = n * self.y_batch + (first + line) * self.y_line + k * self.y_channel
+                f.call(
+                    self.store, f.at(self.pixels, "float", line * self.pieces * 2 * self.panel),
+                    f.at(self.y_start, "float", place), bias, kn, self.out_columns, self.y_channel,
+                    self.y_column, self.slope,
+                )  # fmt: skip
