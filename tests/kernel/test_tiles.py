@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tilewright import reference
+from tilewright.errors import ArgumentError
 from tilewright.geometry import ConvDims
 from tilewright.geometry.shapes import read_shapes
 from tilewright.kernel import conv_tiles, run, threads
 from tilewright.kernel.tiles import weights
-from tilewright.plan import Plan, Target, choose, runnable, tiles
+from tilewright.plan import Plan, Target, choose, precision, runnable, tiles
 
 Array = np.ndarray[Any, Any]
 
@@ -114,6 +115,91 @@ def test_dense_geometries(target: Target, dims: ConvDims, dtype: str, last: tupl
     check(dims, dtype, target, last)
 
 
+@st.composite
+def square_dims(draw: st.DrawFn) -> ConvDims:
+    """3×3 taps side by side, stride 1: what Winograd's algorithm takes; with or without a lead axis."""
+    lead = draw(st.booleans())
+    spatial, kernel, pads, stride, dilation = [], [], [], [], []
+    if lead:
+        kernel.append(draw(st.integers(1, 3)))
+        dilation.append(draw(st.integers(1, 2)))
+        stride.append(draw(st.integers(1, 2)))
+        pads.append((draw(st.integers(-1, 2)), draw(st.integers(0, 2))))
+        fewest = max(dilation[0] * (kernel[0] - 1) + 1 - sum(pads[0]), 1)
+        spatial.append(draw(st.integers(fewest, fewest + 4)))
+    for _ in range(2):
+        low, high = draw(st.integers(-1, 3)), draw(st.integers(-1, 3))
+        kernel.append(3)
+        pads.append((low, high))
+        stride.append(1)
+        dilation.append(1)
+        spatial.append(draw(st.integers(max(3 - low - high, 1), 40 if not lead else 12)))
+    channels, outputs = draw(st.integers(1, 140 if not lead else 30)), draw(st.integers(1, 70))
+    groups = draw(st.sampled_from([1, 1, 2]))
+    return ConvDims.of(
+        (draw(st.integers(1, 3)), groups * channels, *spatial),
+        (groups * outputs, channels, *kernel),
+        stride=tuple(stride),
+        padding=tuple(pads),
+        dilation=tuple(dilation),
+        groups=groups,
+    )
+
+
+def check_winograd(dims: ConvDims, target: Target, last: tuple[bool, bool]) -> None:
+    x = laid_out(random_array(dims.input_shape, 1).astype("f4"), last[0])
+    gy = laid_out(random_array(dims.output_shape, 3).astype("f4"), last[0])
+    w = guarded(random_array(dims.weight_shape, 2).astype("f4"), "start")
+    bias = guarded(random_array((dims.out_channels,), 4).astype("f4"))
+    wide = [array.astype("f8") for array in (x, w, bias, gy)]
+    for operation, expected, given in (
+        ("forward", reference.conv.forward(dims, *wide[:3]), (x, w, bias)),
+        ("data_gradient", reference.conv.data_gradient(dims, wide[3], wide[1]), (gy, w)),
+    ):
+        out = laid_out(np.full(expected.shape, np.nan, "f4"), last[1])
+        run(plan_for(operation, "tiles-winograd", dims, "float32", target), *given, out)
+        terms = max(dims.reduction, dims.taps * dims.out_channels // dims.groups)
+        assert_same(
+            out,
+            expected.astype("f4"),
+            rtol=1e-6,
+            atol=3e-6 * (terms**0.5 + 8),
+            reason="rounding of sums of n standard normal products, some tens of times 2⁻²⁴·√n at worst",
+        )
+
+
+@pytest.mark.parametrize("target", _TARGETS, ids=str)
+@settings(max_examples=400)
+@given(dims=square_dims(), last=st.tuples(st.booleans(), st.booleans()))
+def test_winograd(target: Target, dims: ConvDims, last: tuple[bool, bool]) -> None:
+    check_winograd(dims, target, last)
+
+
+@pytest.mark.parametrize("channels", [64, 256, 512])
+def test_winograd_rounds_little_more_than_the_definition(channels: int) -> None:
+    dims = ConvDims.of((2, channels, 14, 14), (64, channels, 3, 3), padding=1)
+    x, w = random_array(dims.input_shape, 1).astype("f4"), random_array(dims.weight_shape, 2).astype("f4")
+    exact = reference.conv.forward(dims, x.astype("f8"), w.astype("f8"))
+    errors = {}
+    for family in ("tiles-winograd", "tiles-channels"):
+        y = np.empty(dims.output_shape, "f4")
+        run(choose("forward", dims, "float32", family), x, w, None, y)
+        errors[family] = float(np.sqrt(np.mean((y - exact) ** 2)) / exact.std())
+    assert errors["tiles-winograd"] <= 3 * errors["tiles-channels"], errors
+
+
+def test_precision_decides_about_winograd() -> None:
+    dims = ConvDims.of((1, 64, 28, 28), (64, 64, 3, 3), padding=1)
+    assert choose("forward", dims, "float32").family == "tiles-winograd"
+    with precision("exact"):
+        assert choose("forward", dims, "float32").family == "tiles-channels"
+        assert choose("data_gradient", dims, "float32").family == "tiles-channels"
+    assert choose("data_gradient", dims, "float32").family == "tiles-winograd"
+    assert choose("forward", dims, "float64").family == "tiles-channels"
+    with pytest.raises(ArgumentError, match=r"a mode among fast, exact. Received: mode='loose'"):
+        precision("loose")
+
+
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Budgets so small that small geometries too are cut into blocks of everything."""
@@ -146,6 +232,7 @@ def test_small_blocks(target: Target) -> None:
 _SEVERAL_UNITS = [
     ConvDims.of((5, 40, 19, 23), (70, 40, 3, 3), padding=1),
     ConvDims.of((2, 33, 30, 31), (17, 33, 5, 3), stride=2, padding=2),
+    ConvDims.of((3, 130, 27, 15), (40, 130, 3, 3), padding=1),
     ConvDims.of((3, 3, 64, 64), (24, 3, 7, 7), stride=2, padding=3),
     ConvDims.of((4, 96, 28, 28), (64, 96, 1, 1)),
     ConvDims.of((7, 2, 50), (6, 1, 9), groups=2, padding="causal"),
@@ -247,6 +334,8 @@ def test_a_network_needs_few_kernels() -> None:
     for operation in _FAMILIES:
         for dims in layers:
             assert isinstance(dims, ConvDims)
+            if operation == "data_gradient" and dims.in_channels == 3:
+                continue  # nobody asks for the gradient of the picture
             used |= kernels_of(operation, dims.with_batch(8))
         # The dense layer at the end: its pixels are the samples, channels innermost.
         used |= kernels_of(operation, ConvDims.of((1, 512, 8), (1000, 512, 1)), "channels_last")
@@ -266,6 +355,16 @@ def guarded_scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(threads, "run", run_guarded)
     yield
+
+
+@pytest.mark.usefixtures("guarded_scratch")
+@pytest.mark.parametrize("target", _TARGETS, ids=str)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(dims=square_dims(), last=st.tuples(st.booleans(), st.booleans()))
+def test_scratch_of_winograd_is_as_large_as_said(
+    target: Target, dims: ConvDims, last: tuple[bool, bool]
+) -> None:
+    check_winograd(dims, target, last)
 
 
 @pytest.mark.usefixtures("guarded_scratch")

@@ -10,12 +10,13 @@ from hypothesis import given
 
 from tilewright.errors import ArgumentError
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.plan import FAMILIES, SCRATCH_BYTES, choose, compiled, explain, families, host, processor
+from tilewright.plan import FAMILIES, SCRATCH_BYTES, choose, compiled, explain, families, forget, host, processor
 from tilewright.plan.plan import tile_within
 
 _POINTWISE = ConvDims.of((2, 64, 7, 7), (32, 64, 1, 1))
 _DEPTHWISE = ConvDims.of((2, 24, 14, 14), (24, 1, 3, 3), padding=1, groups=24)
 _DENSE = ConvDims.of((2, 64, 56, 56), (64, 64, 3, 3), padding=1)
+_STRIDED = ConvDims.of((2, 64, 56, 56), (64, 64, 3, 3), stride=2, padding=1)
 _POOL = PoolDims.of((2, 64, 56, 56), 2)
 
 
@@ -25,7 +26,8 @@ _POOL = PoolDims.of((2, 64, 56, 56), 2)
         (_POINTWISE, "forward", "tiles-pointwise"),
         (_POINTWISE, "weight_gradient", "tiles-pointwise"),
         (_DEPTHWISE, "data_gradient", "tiles-pixels"),
-        (_DENSE, "forward", "tiles-channels"),
+        (_DENSE, "forward", "tiles-winograd"),
+        (_STRIDED, "forward", "tiles-channels"),
         (_DENSE, "weight_gradient", "tiles-weights"),
         (_POOL, "max_pool", "numpy-pool"),
     ],
@@ -52,11 +54,11 @@ def test_integers_are_left_to_numpy(dims: ConvDims, operation: str, family: str)
 def test_without_a_compiler_numpy_serves_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_state", {"off": ""})
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
-    choose.cache_clear()
+    forget()
     with pytest.warns(RuntimeWarning, match="compiled kernels can't be used: llvmlite can't be imported"):
         assert choose("forward", _DENSE, "float32").family == "numpy-windows"
     assert choose("weight_gradient", _DENSE, "float32").family == "numpy-windows"  # without another notice
-    choose.cache_clear()
+    forget()
 
 
 def test_channels_last_has_tiles_of_its_own() -> None:
@@ -77,7 +79,8 @@ def test_the_reference_stands_last_and_is_asked_by_name() -> None:
 
 
 def test_explain_says_why() -> None:
-    text = str(explain("forward", _DENSE, "float32"))
+    text = str(explain("forward", _STRIDED, "float32"))
+    assert "tiles-winograd   declines: it needs 3×3 taps side by side and stride 1" in text
     assert "tiles-pointwise  declines: it needs one tap, stride 1 and no padding" in text
     assert "tiles-pixels     declines: vectors along the output channels waste less here" in text
     assert "tiles-channels   accepts: chosen" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers
 from tilewright.kernel.addresses import address
-from tilewright.kernel.tiles import convolve, weights
+from tilewright.kernel.tiles import convolve, weights, winograd
 from tilewright.kernel.tiles.convolve import Problem, Program
 from tilewright.plan import Plan
 from tilewright.plan.target import named
@@ -81,7 +82,7 @@ def program_for(
 ) -> Program:
     """The program that computes a plan on arrays with these strides (in bytes)."""
     problem = _problem(plan, x_strides, y_strides, activation, slope)
-    return convolve.program(problem, named(plan.target))
+    return _maker(plan)(problem, named(plan.target))
 
 
 def outline(
@@ -101,7 +102,7 @@ def outline(
         found = weights.program(_weight_problem(plan, x_strides, y_strides), target, load=False)
         return found.program
     problem = _problem(plan, x_strides, y_strides, activation, slope)
-    return convolve.program(problem, target, load=False)
+    return _maker(plan)(problem, target, load=False)
 
 
 def _problem(
@@ -142,6 +143,10 @@ def _weight_problem(
         tuple(stride // itemsize for stride in x_strides),
         tuple(stride // itemsize for stride in gy_strides),
     )
+
+
+def _maker(plan: Plan) -> Callable[..., Program]:
+    return winograd.program if plan.family == "tiles-winograd" else convolve.program
 
 
 def forget() -> None:

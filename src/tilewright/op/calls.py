@@ -19,6 +19,7 @@ from tilewright.kernel.conv_tiles import program_for
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.op.arrays import is_channels_last, layout_of
 from tilewright.plan import choose
+from tilewright.plan.precision import mode
 
 Array = npt.NDArray[Any]
 Key = tuple[Any, ...]
@@ -55,11 +56,11 @@ def key_of(op: str, x: Any, w: Any, bias: Any, arguments: tuple[Any, ...]) -> Ke
         ):
             return None
     if bias is None:
-        return (op, x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, arguments)
+        return (op, mode(), x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, arguments)
     if type(bias) is not np.ndarray:
         return None
     return (
-        op, x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, arguments,
+        op, mode(), x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, arguments,
         bias.shape, bias.strides, bias.dtype,
     )  # fmt: skip
 

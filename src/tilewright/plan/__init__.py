@@ -1,8 +1,9 @@
 """Which family computes what, and why. Frozen, printable values; no code is made here."""
 
 from tilewright.plan import compiled, processor
-from tilewright.plan.families import FAMILIES, Explanation, Family, choose, explain, families
+from tilewright.plan.families import FAMILIES, Explanation, Family, choose, explain, families, forget
 from tilewright.plan.plan import SCRATCH_BYTES, Plan
+from tilewright.plan.precision import precision
 from tilewright.plan.target import Target, host, named, runnable
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "compiled",
     "explain",
     "families",
+    "forget",
     "host",
     "named",
+    "precision",
     "processor",
     "runnable",
 ]

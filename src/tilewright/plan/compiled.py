@@ -6,12 +6,14 @@ import importlib
 import math
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
 from tilewright.geometry import ConvDims
 from tilewright.plan import tiles
 from tilewright.plan.plan import Plan
+from tilewright.plan.precision import mode as precision_mode
 from tilewright.plan.target import Target, host, runnable
 
 #: The most scratch that a thread gets.
@@ -75,6 +77,46 @@ def pointwise(operation: str, dims: object, dtype: str, layout: str, target: Tar
     if operation == "weight_gradient":
         return _weights("tiles-pointwise", operation, dims, dtype, target)
     return _tiled("tiles-pointwise", operation, dims, dtype, layout, None, target)
+
+
+def winograd(operation: str, dims: object, dtype: str, layout: str, target: Target | None) -> Plan | str:
+    """Winograd's F(2×2, 3×3), over the last two axes."""
+    reason = _declines(operation, dims, dtype, target)
+    if reason:
+        return reason
+    if operation == "weight_gradient":
+        return "it computes outputs and data gradients only"
+    assert isinstance(dims, ConvDims)
+    if dtype != "float32":
+        return "it computes float32 only"
+    steps = dims.stride[-2:] + dims.dilation[-2:] + dims.input_dilation[-2:]
+    if dims.kernel[-2:] != (3, 3) or any(n != 1 for n in steps):
+        return "it needs 3×3 taps side by side and stride 1"
+    form = dims if operation == "forward" else dims.adjoint()
+    pieces = -(-form.output[-1] // 2)
+    if tiles.winograd_channels(form.in_channels, math.prod(form.kernel[:-2]), pieces) < 1:
+        return "a row of its pieces would not fit the scratch"
+    plan = _tiled("tiles-winograd", operation, dims, dtype, layout, "by_channels", target)
+    count = tiles.most_scalars(target or host(), tiles.STANDARD_VECTORS)
+    width = (target or host()).vector_bytes // 4
+    words = f"{tiles.STANDARD_VECTORS} vectors of {width} output channels by {count} pieces of 2×2"
+    return replace(plan, tile=(2, 2), registers=words)
+
+
+def prefers_definition(operation: str, dims: object, dtype: str, layout: str, target: Target | None) -> str:
+    """Why Winograd's algorithm is not used here although it could be; empty if it is."""
+    assert isinstance(dims, ConvDims)
+    if precision_mode() == "exact":
+        return 'precision("exact") is set'
+    form = dims if operation == "forward" else dims.adjoint()
+    if min(form.in_channels, form.out_channels) < tiles.WINOGRAD_CHANNELS * form.groups:
+        return f"with fewer than {tiles.WINOGRAD_CHANNELS} channels transforming costs more than it saves"
+    lines, columns = form.output[-2:]
+    if min(lines, columns) < tiles.WINOGRAD_OUTPUTS:
+        return (
+            f"with fewer than {tiles.WINOGRAD_OUTPUTS} outputs a line transforming costs more than it saves"
+        )
+    return ""
 
 
 def by_pixels(operation: str, dims: object, dtype: str, layout: str, target: Target | None) -> Plan | str:

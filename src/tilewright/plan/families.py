@@ -25,6 +25,7 @@ from tilewright.plan.plan import (
     samples_within,
     tile_within,
 )
+from tilewright.plan.precision import mode as precision_mode
 from tilewright.plan.target import Target
 
 Dims = ConvDims | PoolDims
@@ -120,6 +121,12 @@ FAMILIES: tuple[Family, ...] = (
         compiled.pointwise,
     ),
     Family(
+        "tiles-winograd",
+        "3×3 convolution by Winograd's F(2×2, 3×3) in register tiles (compiled).",
+        compiled.winograd,
+        compiled.prefers_definition,
+    ),
+    Family(
         "tiles-pixels",
         "Convolution in register tiles, vectors along the pixels of a row (compiled).",
         compiled.by_pixels,
@@ -156,8 +163,6 @@ def families() -> list[tuple[str, str]]:
     return [(family.name, family.about) for family in FAMILIES]
 
 
-# As many plans as geometries are remembered, for each of the operations.
-@lru_cache(maxsize=16384)
 def choose(
     operation: str,
     dims: Dims,
@@ -179,6 +184,25 @@ def choose(
     Raises:
         ArgumentError: an unknown operation or family, or the named family does not accept.
     """
+    return _chosen(operation, dims, dtype, family, layout, target, precision_mode())
+
+
+def forget() -> None:
+    """Forget all plans: they are chosen anew."""
+    _chosen.cache_clear()
+
+
+# As many plans as geometries are remembered, for each of the operations.
+@lru_cache(maxsize=16384)
+def _chosen(
+    operation: str,
+    dims: Dims,
+    dtype: str,
+    family: str | None,
+    layout: str,
+    target: Target | None,
+    mode: str,
+) -> Plan:
     known = CONV_OPERATIONS if isinstance(dims, ConvDims) else POOL_OPERATIONS
     if operation not in known:
         raise ArgumentError(

@@ -29,6 +29,31 @@ STANDARD_VECTORS = 2
 STANDARD_COST = 0.95
 
 
+# Winograd's algorithm: with fewer channels or shorter lines than these, its transforms cost more than the
+# products that it saves (measured with AVX-512).
+WINOGRAD_CHANNELS = 16
+WINOGRAD_OUTPUTS = 11
+# Pieces of 2×2 outputs in a unit, about: transforming a weight costs as much as some six products with it.
+WINOGRAD_PIECES = 126
+# Input channels whose products are summed at a time: a piece's sums are read and written once in so many.
+_WINOGRAD_BLOCK = 64
+# The transformed input of a unit: 16 numbers for each piece and channel.
+_WINOGRAD_BYTES = 1200 << 10
+
+
+def winograd_channels(channels: int, lead_taps: int, pieces: int) -> int:
+    """Input channels whose products are summed at a time, for rows of so many pieces; 0 if none would fit.
+
+    The order of sums follows from it, so it must not depend on the batch.
+    """
+    room = max(WINOGRAD_PIECES, pieces) + 64
+    most = min(_WINOGRAD_BYTES // (4 * 16 * room * lead_taps), _WINOGRAD_BLOCK // min(lead_taps, 8))
+    # Sums of one panel have to fit beside it.
+    if 4 * 16 * room * 2 * 16 > _WINOGRAD_BYTES * 2 or most < 1:
+        return 0
+    return -(-channels // -(-channels // most))
+
+
 #: Vectors run along output channels, or along the pixels of a row.
 SIDES = ("by_channels", "by_pixels")
 

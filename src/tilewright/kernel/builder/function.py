@@ -222,6 +222,16 @@ class Function:
         bytes = align or size_of(element(value.type))
         self.emit(f"store {value.type} {value.name}, ptr {address.name}, align {bytes}")
 
+    def soon(self, pointer: Value) -> None:
+        """Asks for the cache line of an address that is read or written soon; any address may be given.
+
+        Scalar loop: none: nothing changes but time.
+        """
+        name = "llvm.prefetch.p0"
+        self._declared.setdefault(name, f"declare void @{name}(ptr, i32 immarg, i32 immarg, i32 immarg)")
+        # To be read (which serves a line that no other core has for writing too), into all caches, as data.
+        self.emit(f"call void @{name}({pointer}, i32 0, i32 3, i32 1)")
+
     def _place(self, pointer: Value, type: str, index: Integer) -> Value:
         return pointer if isinstance(index, int) and index == 0 else self.at(pointer, element(type), index)
 

@@ -25,6 +25,8 @@ Words = dict[str, int | Table]
 #: Functions of a program by what they are for, each as its name and what emits it; "driver" calls the others.
 Kernels = dict[str, tuple[str, jit.Emit]]
 
+# A block of lines that is nearly the whole becomes the whole: neighbouring blocks pack the lines between them twice.
+WHOLE = 1.25
 SCALARS = {"float32": "float", "float64": "double"}
 
 
@@ -95,7 +97,7 @@ class _Maker:
         while len(axes) < 2:
             axes, x_steps, y_steps = [ONE, *axes], (0, *x_steps), (0, *y_steps)
         if self.problem.side != "by_pixels" and on_end(axes, dims.reduction // self.width):
-            axes, x_steps, y_steps = exchanged(axes), exchanged(x_steps), exchanged(y_steps)
+            axes, x_steps, y_steps = exchanged(axes, x_steps, y_steps)
         *lead_axes, line, last = axes
         row = row_of(last)
         self.row, self.line = row, line
@@ -145,20 +147,18 @@ class _Maker:
         wanted = max(min(held_pixels, max(total // tiles.UNITS, tiles.PIXELS)), pixels)
         row_pixels = min(column_block, longest) * len(counts)
         line_block = longest_block(line, wanted // row_pixels, budget // max(per_line, 1))
+        if line.output <= line_block * WHOLE and lines_read(line, line.output) * per_line <= budget:
+            line_block = line.output
         lines = lines_of(line, even(line.output, line_block))
         batch_block = 1
         if lines.block >= line.output and column_block >= longest:
             per_sample = per_line * lines.room
             most = min(wanted // (line.output * longest), budget // max(per_sample, 1))
-            batch_block = even(dims.batch, max(most, 1))
+            batch_block = self._batch_block(max(most, 1), len(leads.outputs) * dims.groups, panel)
         batch_blocks = -(-dims.batch // batch_block)
         column_blocks = -(-longest // column_block)
         units = dims.groups * batch_blocks * len(leads.outputs) * len(lines.blocks) * column_blocks
-        output_block = outputs
-        flops = 2 * total * len(row.phases) * outputs * channels * taps * dims.groups // max(row.step, 1)
-        if units < tiles.UNITS // 2 and flops > 1 << 20:
-            parts = min(-(-tiles.UNITS // 2 // units), -(-outputs // panel))
-            output_block = up(-(-outputs // parts), panel)
+        output_block = up(-(-outputs // self._parts(units, panel)), panel)
         output_blocks = -(-outputs // output_block)
         units *= output_blocks
         tiles_held = 1
@@ -214,6 +214,26 @@ class _Maker:
             "lines": line.output, "line_block": lines.block, "columns": longest, "column_block": column_block,
         }  # fmt: skip
         return Program(addresses["driver"], values, units, scratch, kept, kernels, about)
+
+    def _parts(self, units: int, panel: int) -> int:
+        """Into how many ranges of output channels to divide what would be so many units."""
+        outputs = self.dims.out_channels // self.dims.groups
+        if units >= tiles.UNITS // 2 or self.dims.flops <= 1 << 20:
+            return 1
+        return min(-(-tiles.UNITS // 2 // units), -(-outputs // panel))
+
+    def _batch_block(self, most: int, others: int, panel: int) -> int:
+        """Samples of a unit, so that packing takes least: weights once a block, samples once a range of outputs."""
+        dims = self.dims
+        weights = dims.out_channels * dims.in_channels // dims.groups * dims.taps
+        numbers = dims.batch * dims.in_channels * math.prod(dims.spatial)
+        found = []
+        while most:
+            block = even(dims.batch, most)
+            blocks = -(-dims.batch // block)
+            found.append((blocks * weights + self._parts(blocks * others, panel) * numbers, block))
+            most //= 2
+        return min(found)[1]
 
     def _pitch(self, length: int) -> int:
         """An odd number of cache lines: channels then spread over all sets of a cache."""
@@ -328,9 +348,10 @@ def on_end(axes: list[Axis], cycles: int) -> bool:
     return (computed - needed) * cycles > _ONE_BY_ONE * computed
 
 
-def exchanged(items: Sequence[Item]) -> list[Item]:
-    """The same with the last two exchanged."""
-    return [*items[:-2], items[-1], items[-2]]
+def exchanged(axes: list[Axis], x_steps: Steps, y_steps: Steps) -> tuple[list[Axis], Steps, Steps]:
+    """Axes and steps with the last two exchanged."""
+    x, y = ((*steps[:-2], steps[-1], steps[-2]) for steps in (x_steps, y_steps))
+    return [*axes[:-2], axes[-1], axes[-2]], x, y
 
 
 def addresses_of(kernels: Kernels, target: Target, load: bool) -> dict[str, int]:

@@ -21,7 +21,7 @@ then channels) depends on the geometry of one sample alone.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value
+from tilewright.kernel.builder import Function, Value, size_of
 from tilewright.kernel.tiles import store
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -192,12 +192,14 @@ class _Driver:
             if not self.by_channels:
                 vectors, scalars, steps, row = scalars, vectors, (self.pitch, self.panel), self.tile
             resume = f.result("i64", f"zext i1 {self.is_first.differs(0).name} to i64")
+            out = f.at(y_line, self.scalar, start * (self.row_step * self.y_column))
+            with f.when(self.is_last):
+                self._ask_for(out, kn, pixels)
             with f.when(entries > 0):
                 f.call(self.micro, vectors, scalars, self.list, entries, self.cn, *steps, sums, row, resume)
             with f.when(entries.equals(0) & resume.equals(0)), f.loop(self.tile * self.panel) as i:
                 f.store(f.number(self.scalar, 0), sums, i)
             with f.when(self.is_last):
-                out = f.at(y_line, self.scalar, start * (self.row_step * self.y_column))
                 f.call(
                     self.store,
                     sums,
@@ -211,6 +213,21 @@ class _Driver:
                 )
             tiles.carry([number + 1])
         return tiles.results[0]
+
+    def _ask_for(self, out: Value, kn: Value, pixels: Value) -> None:
+        """The cache lines that a tile will be stored to: they come while its sums are made."""
+        f = self.f
+        # Along which a line of y is consecutive: its channels, or its columns.
+        along = self.y_channel.equals(1)
+        step, rows, length = self.row_step * self.y_column, kn, (pixels - 1) * (self.row_step * self.y_column)
+        rows, length = f.select(along, pixels, rows), f.select(along, kn - 1, length)
+        step = f.select(along, step, self.y_channel)
+        line = 64 // size_of(self.scalar)
+        with f.loop(rows, name="soon") as row:
+            start = f.at(out, self.scalar, row * step)
+            f.soon(f.at(start, self.scalar, length))
+            with f.loop(length, step=line, name="soon") as place:
+                f.soon(f.at(start, self.scalar, place))
 
     def _bias(self, k: Value) -> Value:
         f = self.f

@@ -10,6 +10,8 @@ the row), ``channels`` (channels are consecutive: squares of vectors turned over
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 from tilewright.kernel.builder import (
     Function,
     Value,
@@ -54,62 +56,124 @@ def emit(target: Target, scalar: str, schedule: str, fields: Fields) -> str:
     count = fields.read(f, f["args"], "remainder_count")
     step = every * x_column
 
-    def stretch(number: Value, source: Value, out: Value) -> tuple[Line, Value]:
+    def stretch(number: Value) -> tuple[Value, Value, Value]:
         entry = f.at(table, "i64", number * 3)
         first = f.least(f.greatest(f.load("i64", entry, 0) - f["base"], 0), length)
         end = f.least(f.load("i64", entry, 1) - f["base"], length)
         column = f.load("i64", entry, 2) + f["base"] * every
-        start = f.at(source, scalar, column * x_column, wild=True)
-        return Line(f, scalar, first, end, start), f.at(out, scalar, number * length)
+        return first, end, column * x_column
 
     if schedule == "channels":
         with f.loop(f["count"], name="line") as number, f.loop(count, name="stretch") as part:
-            source = f.at(f["source"], scalar, f.load("i64", f["lines"], number) * x_line)
-            out = f.at(f["out"], scalar, number * line_pitch)
-            _along_channels(*stretch(part, source, out), f["channels"], length, pitch, step)
+            first, end, offset = stretch(part)
+            source = f.at(f["source"], scalar, f.load("i64", f["lines"], number) * x_line + offset, wild=True)
+            out = f.at(f["out"], scalar, number * line_pitch + part * length)
+            line = Line(f, scalar, first, end, source)
+            _along_channels(line, out, f["channels"], length, pitch, step)
         return f.text()
-    # Line after line of one channel: neighbours in memory.
-    with (
-        f.loop(f["channels"], name="channel") as c,
-        f.loop(f["count"], name="line") as number,
-        f.loop(count, name="stretch") as part,
-    ):
-        place = c * x_channel + f.load("i64", f["lines"], number) * x_line
-        source = f.at(f["source"], scalar, place)
-        line, out = stretch(part, source, f.at(f["out"], scalar, c * pitch + number * line_pitch))
-        if schedule == "columns1":
-            _along_columns(line, out, length)
-        elif schedule == "columns2":
-            _along_every_second(line, out, length)
+    # Far enough ahead in memory that it arrives in time: what the next channels' lines hold.
+    ahead = x_channel * (f.number("i64", _AHEAD) // (f["count"] * length + 1) + 1)
+
+    def lines(first: Value, end: Value, offset: Value, part: Value) -> Iterator[tuple[Line, Value]]:
+        """Line after line of one channel: neighbours in memory."""
+        with f.loop(f["channels"], name="channel") as c, f.loop(f["count"], name="line") as number:
+            place = c * x_channel + f.load("i64", f["lines"], number) * x_line + offset
+            out = f.at(f["out"], scalar, c * pitch + number * line_pitch + part * length)
+            yield Line(f, scalar, first, end, f.at(f["source"], scalar, place, wild=True), ahead), out
+
+    with f.loop(count, name="stretch") as part:
+        given = (*stretch(part), part)
+        if schedule == "any":
+            for line, out in lines(*given):
+                _one_by_one(line, out, length, step)
         else:
-            _one_by_one(line, out, length, step)
+            _in_vectors(f, scalar, given, lines, length, 2 if schedule == "columns2" else 1)
     return f.text()
 
 
-class Line:
-    """One stretch of a line: positions first…end−1 exist; ``start`` is where position 0 would be."""
+# Numbers between what is packed and what is asked for: 2 KiB, which takes longer to pack than memory to answer.
+_AHEAD = 512
 
-    def __init__(self, f: Function, scalar: str, first: Value, end: Value, start: Value) -> None:
+
+class Line:
+    """One stretch of a line: positions first…end−1 exist; ``start`` is where position 0 would be.
+
+    What is read ``ahead`` numbers behind is asked for early.
+    """
+
+    def __init__(
+        self, f: Function, scalar: str, first: Value, end: Value, start: Value, ahead: Value | None = None
+    ) -> None:
         self.f, self.scalar, self.first, self.end, self.start = f, scalar, first, end, start
+        self.ahead = ahead or f.number("i64", 0)
         self.width = f.target.vector_bytes // (4 if scalar == "float" else 8)
         self.type = vector(self.width, scalar)
 
 
-def _along_columns(line: Line, out: Value, length: Value) -> None:
-    f = line.f
-    with f.loop(length, step=line.width, name="column") as b:
-        f.store(window(line, line.start, b, line.first - b, line.end - b), out, b)
+def _in_vectors(
+    f: Function,
+    scalar: str,
+    given: tuple[Value, Value, Value, Value],
+    lines: Callable[..., Iterator[tuple[Line, Value]]],
+    length: Value,
+    every: int,
+) -> None:
+    """Vectors along the row, of every or every second column.
+
+    All lines are alike. Where only their first and their last vector may have lanes that aren't there, the masks
+    of the two are found once for all lines.
+    """
+    first, end, _, _ = given
+    width = f.target.vector_bytes // (4 if scalar == "float" else 8)
+    last = length - width
+    ends = [_there(first, end, b, width, every) for b in (f.number("i64", 0), last)]
+    line = Line(f, scalar, first, end, f.null())
+    # Where no instruction reads by a mask, one branch for a vector that is whole costs less.
+    masked = f.target.vector_bytes > 16
+    head, tail = ([_between(line, *pair) for pair in pairs] if masked else pairs for pairs in ends)
+    # Of every second column, a vector reads one more than it takes, which must be there.
+    simple = (first <= width) & (end >= last + (every - 1))
+    with f.when(simple):
+        for line, out in lines(*given):
+            f.store(_read(line, f.number("i64", 0), every, head), out)
+            with f.loop(last, start=width, step=width, name="column") as b:
+                f.soon(f.at(line.start, scalar, b * every + line.ahead, wild=True))
+                f.soon(f.at(out, scalar, b + 8 * width, wild=True))
+                f.store(_read(line, b, every, None), out, b)
+            f.soon(f.at(line.start, scalar, last * every + line.ahead, wild=True))
+            with f.when(last > 0):
+                f.store(_read(line, last, every, tail), out, last)
+    with f.when(simple.equals(0)):
+        for line, out in lines(*given):
+            with f.loop(length, step=width, name="column") as b:
+                f.store(_read(line, b, every, _there(first, end, b, width, every)), out, b)
 
 
-def _along_every_second(line: Line, out: Value, length: Value) -> None:
+def _there(first: Value, end: Value, b: Value, width: int, every: int) -> list[tuple[Value, Value]]:
+    """Of the vectors that are read at position b: the first lane that is there, and the end of them."""
+    if every == 1:
+        return [(first - b, end - b)]
+    # In columns: 2·first … 2·end − 2 exist; nothing behind the last one may be touched.
+    low, high = first * 2 - b * 2, end * 2 - 1 - b * 2
+    return [(low, high), (low - width, high - width)]
+
+
+def _read(
+    line: Line, b: Value, every: int, there: Sequence[Value | tuple[Value, Value]] | None
+) -> Value:
+    """The vector of positions b …; all there, or only the lanes that are."""
     f, width = line.f, line.width
-    even = [2 * i for i in range(width)]
-    with f.loop(length, step=width, name="column") as b:
-        # In columns: 2·first … 2·end − 2 exist; nothing behind the last one may be touched.
-        first, end = line.first * 2 - b * 2, line.end * 2 - 1 - b * 2
-        low = window(line, line.start, b * 2, first, end)
-        high = window(line, line.start, b * 2 + width, first - width, end - width)
-        f.store(shuffle(f, low, high, even), out, b)
+    found = []
+    for i in range(every):
+        place = b * every + i * width
+        at, known = f.at(line.start, line.scalar, place, wild=True), there[i] if there else None
+        if known is None:
+            found.append(f.load(line.type, at))
+        elif isinstance(known, Value):
+            found.append(masked_load(f, line.type, at, known))
+        else:
+            found.append(window(line, line.start, place, *known))
+    return found[0] if every == 1 else shuffle(f, *found, [2 * i for i in range(width)])
 
 
 def window(line: Line, source: Value, place: Value, first: Value, end: Value) -> Value:
@@ -157,10 +221,9 @@ def _along_channels(
 
 def _one_by_one(line: Line, out: Value, length: Value, step: Value) -> None:
     f = line.f
-    zero = f.number(line.scalar, 0)
-    with f.loop(line.first, name="before") as b:
-        f.store(zero, out, b)
+    # Zeros everywhere first: a few vectors cost less than finding out where.
+    with f.loop(length, step=line.width, name="zeros") as b:
+        f.store(f.number(line.type, 0), out, b)
+    f.soon(f.at(line.start, line.scalar, line.first * step + line.ahead, wild=True))
     with f.loop(line.end, start=line.first, name="inside") as b:
         f.store(f.load(line.scalar, f.at(line.start, line.scalar, b * step, wild=True)), out, b)
-    with f.loop(length, start=f.greatest(line.end, line.first), name="behind") as b:
-        f.store(zero, out, b)

@@ -76,7 +76,7 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     while len(axes) < 2:
         axes, x_steps, gy_steps = [ONE, *axes], (0, *x_steps), (0, *gy_steps)
     if on_end(axes, dims.out_channels // dims.groups * dims.taps // width):
-        axes, x_steps, gy_steps = exchanged(axes), exchanged(x_steps), exchanged(gy_steps)
+        axes, x_steps, gy_steps = exchanged(axes, x_steps, gy_steps)
     *lead_axes, line, last = axes
     row = row_of(last)
     leads = leads_of(lead_axes, x_steps[:-2], gy_steps[:-2])

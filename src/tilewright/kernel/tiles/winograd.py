@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from tilewright.geometry import ConvDims
 from tilewright.kernel.tiles import micro, pack_rows, pack_weights, store, winograd_driver
 from tilewright.kernel.tiles import winograd_transforms as transforms
 from tilewright.kernel.tiles.convolve import (
@@ -25,20 +24,14 @@ from tilewright.kernel.tiles.convolve import (
     weight_steps,
     words_of,
 )
-from tilewright.kernel.tiles.rows import Axis, axes_of, leads_of, lines_of, lines_read, row_of
+from tilewright.kernel.tiles.rows import Axis, axes_of, leads_of, lines_of, row_of
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host
 
 # Input channels packed at a time: their lines stay in the first-level cache until they are transformed.
 _PACK_CHANNELS = 32
-# The transformed input of a unit. It is read once per panel, sequentially, so it may lie in the last-level
-# cache, but comes twice as fast from the second level.
-_INPUT_BYTES = 768 << 10
-_INPUT_MOST = 2 << 20
-# Pieces of a unit, at least: transforming a weight costs as much as some six products with it.
-_PIECES = 96
-# Transformed weights of a panel.
-_WEIGHT_BYTES = 1 << 20
+# Sums of a unit that wait for further channels.
+_SUMS_BYTES = 2 << 20
 
 
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
@@ -57,9 +50,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     lead_taps = math.prod(axis.kernel for axis in lead_axes)
     pieces, piece_rows = last.output, line.output
     # -- blocks of rows of pieces, and of samples
-    per_piece = 4 * transforms.PLACES * channels * leads.most
-    most = max(_INPUT_BYTES // per_piece, _PIECES)
-    most = max(min(most, _INPUT_MOST // per_piece) - piece_tile, pieces)
+    most = max(tiles.WINOGRAD_PIECES, pieces)
     row_block = even(piece_rows, max(most // pieces, 1))
     batch_block = 1
     if row_block >= piece_rows:
@@ -68,25 +59,29 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     count = batch_block * row_block * pieces
     piece_room = count + piece_tile
     piece_pitch = _odd_lines(count + piece_tile + width)
-    weight_channels = even(channels, max(_WEIGHT_BYTES // (4 * transforms.PLACES * panel * lead_taps), 1))
-    pack_channels = min(_PACK_CHANNELS, channels)
+    channel_block = tiles.winograd_channels(channels, lead_taps, pieces)
+    pack_channels = min(_PACK_CHANNELS, channel_block)
     length = up(up(pieces, width) + row.reach, width)
     pitch = _odd_lines(length * len(row.remainders))
     batch_blocks = -(-dims.batch // batch_block)
     units = dims.groups * batch_blocks * len(leads.outputs) * len(lines.blocks)
-    output_block = outputs
+    per_panel = transforms.PLACES * piece_room * panel * 4
+    held = channels > channel_block
+    output_block = min(outputs, max(_SUMS_BYTES // per_panel, 1) * panel) if held else outputs
+    units *= -(-outputs // output_block)
     if units < tiles.UNITS // 2:
-        parts = min(-(-tiles.UNITS // 2 // units), -(-outputs // panel))
+        parts = min(-(-tiles.UNITS // 2 // units) * -(-outputs // output_block), -(-outputs // panel))
         output_block = up(-(-outputs // parts), panel)
     output_blocks = -(-outputs // output_block)
-    units *= output_blocks
+    units = dims.groups * batch_blocks * len(leads.outputs) * len(lines.blocks) * output_blocks
+    panels_held = -(-output_block // panel) if held else 1
     # -- scratch: packed lines and packed weights take turns
     packed = max(lines.room * pack_channels * pitch, 9 * pack_channels * panel) + 4 * width
     zeros_at = up(packed, 16)
     input_at = up(zeros_at + pitch + 4 * width, 16)
-    weights_at = up(input_at + leads.most * transforms.PLACES * channels * piece_pitch + 2 * width, 16)
-    sums_at = up(weights_at + lead_taps * transforms.PLACES * weight_channels * panel, 16)
-    pixels_at = up(sums_at + transforms.PLACES * piece_room * panel, 16)
+    weights_at = up(input_at + leads.most * transforms.PLACES * channel_block * piece_pitch + 2 * width, 16)
+    sums_at = up(weights_at + lead_taps * transforms.PLACES * channel_block * panel, 16)
+    pixels_at = up(sums_at + panels_held * transforms.PLACES * piece_room * panel, 16)
     list_at = up(pixels_at + 4 * pieces * panel, 16)
     scratch = list_at * 4 + 16 * leads.most
     kernels = _kernels(problem, vectors, piece_tile, panel)
@@ -108,7 +103,8 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "line_blocks": lines.blocks, "line_block_count": len(lines.blocks), "panel": panel,
         "pieces": pieces, "piece_pitch": piece_pitch, "piece_tile": piece_tile, "piece_room": piece_room,
         "out_columns": dims.output[-1], "out_lines": dims.output[-2],
-        "pack_channels": pack_channels, "weight_channels": weight_channels, "lead_taps": lead_taps,
+        "channel_block": channel_block, "pack_channels": pack_channels, "lead_taps": lead_taps,
+        "panels_held": panels_held,
         "zeros_at": zeros_at, "input_at": input_at, "weights_at": weights_at, "sums_at": sums_at,
         "pixels_at": pixels_at, "list_at": list_at,
         "slope": int(np.float64(problem.slope).view(np.int64)),
@@ -117,7 +113,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     values, kept = words_of(winograd_driver.FIELDS, words)
     about: dict[str, int | str] = {
         "side": "by_channels", "vectors": vectors, "scalars": piece_tile, "panel": panel,
-        "channels": channels, "channel_block": weight_channels, "outputs": outputs,
+        "channels": channels, "channel_block": channel_block, "outputs": outputs,
         "output_block": output_block, "batch": dims.batch, "batch_block": batch_block,
         "lines": piece_rows, "line_block": row_block, "pieces": count,
     }  # fmt: skip
@@ -127,15 +123,6 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
 def pieces_of(axis: Axis) -> Axis:
     """An axis in pieces: each starts two places after the one before, and reads four."""
     return Axis(axis.size, -(-axis.output // 2), 4, 2, 1, 1, axis.before)
-
-
-def scratch_fits(dims: ConvDims) -> bool:
-    """Whether the smallest unit, a row of pieces, leaves room in the scratch."""
-    *lead_axes, line, last = axes_of(dims)
-    channels = dims.in_channels // dims.groups
-    leads = math.prod(min(axis.kernel, axis.size) for axis in lead_axes)
-    row = transforms.PLACES * (last.output // 2 + 64) * 4
-    return row * channels * leads <= _INPUT_MOST and row * 64 <= 1 << 20
 
 
 def _odd_lines(length: int) -> int:

@@ -5,13 +5,16 @@ Definition: that of :mod:`tilewright.kernel.tiles.driver`, for kernels of 3×3 t
 Schedule of one unit, which is a block of samples, a lead place, a block of rows of pieces (each piece is 2×2
 outputs) and a range of output channels of one group:
 
-    for each sample and lead tap: pack lines, a few channels at a time, and transform them
-    for each panel of output channels:
-        pack and transform its weights
-        for each of the 16 places of a piece: micro-kernel over the pieces, all channels
-        transform the sums of each row of pieces to two lines of pixels, and store those
+    for each block of input channels:
+        for each sample and lead tap: pack lines, a few channels at a time, and transform them
+        for each panel of output channels:
+            pack and transform its weights
+            for each of the 16 places of a piece: micro-kernel over the pieces
+            after the last channels: transform the sums of each row of pieces to two lines of pixels, and
+            store those
 
-The sum over channels is one chain for each block of channels, in an order that the geometry of one sample fixes.
+Sums of unfinished channels wait in scratch, panel by panel. The order of a sum (blocks of channels, then
+channels) depends on the geometry of one sample alone.
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ FIELDS = Fields(
     "line_slots",
     # outputs of a line, and lines
     "out_columns", "out_lines",
-    # input channels packed at a time, and those whose weights are transformed at a time
-    "pack_channels", "weight_channels", "lead_taps",
+    # input channels packed at a time; panels whose sums wait for further channels
+    "pack_channels", "lead_taps", "panels_held",
     # places in scratch
     "zeros_at", "input_at", "pixels_at", "piece_room",
     # functions
@@ -85,15 +88,21 @@ class _Driver:
         )  # fmt: skip
         with f.loop(self.pitch, name="zero") as i:
             f.store(f.number("float", 0), self.zeros, i)
-        self._transform_input()
-        with f.loop(self.k1, start=self.k0, step=self.panel, name="panel") as k:
-            kn = f.least(self.k1 - k, self.panel)
-            with f.loop(self.channels, step=self.weight_channels, name="channels") as c0:
-                cn = f.least(self.channels - c0, self.weight_channels)
+        with f.loop(self.channels, step=self.channel_block, name="channels") as c0:
+            cn = f.least(self.channels - c0, self.channel_block)
+            self._transform_input(c0, cn)
+            panels = f.loop(self.k1, start=self.k0, step=self.panel, carry=[f.number("i64", 0)], name="panel")
+            with panels as k:
+                (number,) = panels.carried
+                kn = f.least(self.k1 - k, self.panel)
                 self._transform_weights(k, kn, c0, cn)
+                place = number * (self.piece_room * PLACES * self.panel)
+                self.sums = f.at(self.held, "float", place)
                 with f.loop(PLACES, name="place") as place:
                     self._multiply(place, c0, cn)
-            self._store(k, kn)
+                with f.when(c0 + cn >= self.channels):
+                    self._store(k, kn)
+                panels.carry([(number + 1) % self.panels_held])
 
     def _at(self, place: Value) -> Value:
         return self.f.at(self.f["scratch"], "float", place)
@@ -122,24 +131,22 @@ class _Driver:
         self.w_start = f.at(self.w, "float", group * self.w_group + self.w_first)
         self.first_output = group * self.outputs
 
-    def _transform_input(self) -> None:
+    def _transform_input(self, c0: Value, cn: Value) -> None:
         f = self.f
         zero = f.number("i64", 0)
         with (
             f.loop(self.n1, start=self.n0, name="sample") as n,
             f.loop(self.e1, start=self.e0, name="lead") as e,
-            f.loop(self.channels, step=self.pack_channels, name="channels") as c0,
+            f.loop(cn, step=self.pack_channels, name="channels") as c,
         ):
-            cn = f.least(self.channels - c0, self.pack_channels)
-            place = n * self.x_batch + f.load("i64", self.lead_entries, e * 2 + 1) + c0 * self.x_channel
-            source = f.at(self.x_start, "float", place)
-            f.call(self.pack_rows, f["args"], source, self.packed, cn, self.lines, self.packed_lines, zero)
-            place = ((e - self.e0) * PLACES * self.channels + c0) * self.piece_pitch
+            some = f.least(cn - c, self.pack_channels)
+            place = n * self.x_batch + f.load("i64", self.lead_entries, e * 2 + 1)
+            source = f.at(self.x_start, "float", place + (c0 + c) * self.x_channel)
+            f.call(self.pack_rows, f["args"], source, self.packed, some, self.lines, self.packed_lines, zero)
+            place = ((e - self.e0) * PLACES * self.channel_block + c) * self.piece_pitch
             place = place + (n - self.n0) * self.rows * self.pieces
             out = f.at(self.input, "float", place)
-            f.call(
-                self.transform_input, f["args"], self.packed, self.zeros, self.slots, out, cn, self.rows
-            )
+            f.call(self.transform_input, f["args"], self.packed, self.zeros, self.slots, out, some, self.rows)
 
     def _transform_weights(self, k: Value, kn: Value, c0: Value, cn: Value) -> None:
         f = self.f
@@ -151,8 +158,8 @@ class _Driver:
             place = k * self.w_output + (c0 + c) * self.w_channel + tap * self.taps * self.w_tap
             source = f.at(self.w_start, "float", place, wild=True)
             f.call(self.pack_weights, f["args"], source, self.packed, kn, some)
-            out = f.at(self.weights, "float", (tap * PLACES * self.weight_channels + c) * self.panel)
-            f.call(self.transform_weights, self.packed, out, some, self.weight_channels)
+            out = f.at(self.weights, "float", (tap * PLACES * self.channel_block + c) * self.panel)
+            f.call(self.transform_weights, self.packed, out, some, self.channel_block)
 
     def _multiply(self, place: Value, c0: Value, cn: Value) -> None:
         """All pieces of the unit at one place: sums[place][piece][lane]."""
@@ -160,11 +167,11 @@ class _Driver:
         with f.loop(self.e1, start=self.e0, name="lead") as e:
             number = e - self.e0
             lead_tap = f.load("i64", self.lead_entries, e * 2)
-            weights = (lead_tap * PLACES + place) * self.weight_channels * self.panel
-            pieces = ((number * PLACES + place) * self.channels + c0) * self.piece_pitch
+            weights = (lead_tap * PLACES + place) * self.channel_block * self.panel
+            pieces = (number * PLACES + place) * self.channel_block * self.piece_pitch
             f.store(weights, self.list, number * 2)
             f.store(pieces, self.list, number * 2 + 1)
-        sums = f.at(self.held, "float", place * self.piece_room * self.panel)
+        sums = f.at(self.sums, "float", place * self.piece_room * self.panel)
         entries = self.e1 - self.e0
         resume = f.result("i64", f"zext i1 {c0.differs(0).name} to i64")
         # Behind the last piece there is room for a whole tile: what comes of it is never read.
@@ -173,7 +180,8 @@ class _Driver:
                 self.micro, self.weights, f.at(self.input, "float", start), self.list, entries, cn,
                 self.panel, self.piece_pitch, f.at(sums, "float", start * self.panel), self.panel, resume,
             )  # fmt: skip
-        with f.when(entries.equals(0)), f.loop(self.count * self.panel, step=self._width()) as i:
+        nothing = entries.equals(0) & resume.equals(0)
+        with f.when(nothing), f.loop(self.count * self.panel, step=self._width()) as i:
             f.store(f.number(vector(self._width(), "float"), 0), sums, i)
 
     def _width(self) -> int:
@@ -188,7 +196,7 @@ class _Driver:
             f.loop(self.rows, name="row") as row,
         ):
             piece = ((n - self.n0) * self.rows + row) * self.pieces
-            sums = f.at(self.held, "float", piece * self.panel)
+            sums = f.at(self.sums, "float", piece * self.panel)
             f.call(self.transform_output, sums, self.pixels, self.pieces, self.piece_room * self.panel)
             first = (self.h0 + row) * 2
             with f.loop(f.least(self.out_lines - first, 2), name="line") as line:

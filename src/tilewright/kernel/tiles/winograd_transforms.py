@@ -58,7 +58,7 @@ def emit_input(target: Target, fields: Fields) -> str:
         "rows": "i64",
     }
     f = Function(input_name(), target, arguments)
-    words = ("pitch", "pieces", "piece_pitch", "channels")
+    words = ("pitch", "pieces", "piece_pitch", "channel_block")
     pitch, pieces, piece_pitch, all_channels = fields.all(f, f["args"], *words)
     entries = fields.address(f, f["args"], "row_entries")
     columns = [f.load("i64", entries, 2 * j + 1) for j in range(4)]
@@ -100,10 +100,7 @@ def emit_weights(target: Target, vectors: int) -> str:
 
     with f.loop(f["channels"], name="channel") as c, f.loop(lanes, step=width, name="lane") as lane:
         g = [
-            [
-                f.load(type, f["packed"], (f["channels"] * (3 * i + j) + c) * lanes + lane)
-                for j in range(3)
-            ]
+            [f.load(type, f["packed"], (f["channels"] * (3 * i + j) + c) * lanes + lane) for j in range(3)]
             for i in range(3)
         ]
         found = _both_ways(g, map_of)
