@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def _let_children_import_this_checkout() -> None:
 
 
 _let_children_import_this_checkout()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what tests compile or download in a folder that goes when they end, not in the user's cache.
+
+    The processes of pytest-xdist inherit it from the one that starts them: what one of them compiles serves
+    all. A test that is about the folder names another.
+    """
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="tilewright-tests-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ["TILEWRIGHT_CACHE"] = folder.name
 
 
 def _examples_per_test() -> int:

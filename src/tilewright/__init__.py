@@ -214,7 +214,9 @@ from tilewright.functional import (
     softmax,
 )
 from tilewright.geometry import ConvDims, PoolDims
+from tilewright.kernel.threads import get_num_threads, set_num_threads
 from tilewright.op.random import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
+from tilewright.plan import precision
 
 if TYPE_CHECKING:
     from tilewright import data, lens, nn, optim, train, utils
@@ -311,6 +313,7 @@ __all__ = [
     "gather",
     "ge",
     "get_default_dtype",
+    "get_num_threads",
     "get_rng_state",
     "gt",
     "half",
@@ -372,6 +375,7 @@ __all__ = [
     "optim",
     "permute",
     "pow",
+    "precision",
     "prod",
     "promote_types",
     "rand",
@@ -394,6 +398,7 @@ __all__ = [
     "select",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_num_threads",
     "set_printoptions",
     "set_rng_state",
     "short",

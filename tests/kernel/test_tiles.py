@@ -155,10 +155,12 @@ def check_winograd(dims: ConvDims, target: Target, last: tuple[bool, bool]) -> N
     for operation, expected, given in (
         ("forward", reference.conv.forward(dims, *wide[:3]), (x, w, bias)),
         ("data_gradient", reference.conv.data_gradient(dims, wide[3], wide[1]), (gy, w)),
+        ("weight_gradient", reference.conv.weight_gradient(dims, wide[0], wide[3]), (x, gy)),
     ):
-        out = laid_out(np.full(expected.shape, np.nan, "f4"), last[1])
+        out = laid_out(np.full(expected.shape, np.nan, "f4"), last[1] and operation != "weight_gradient")
         run(plan_for(operation, "tiles-winograd", dims, "float32", target), *given, out)
-        terms = max(dims.reduction, dims.taps * dims.out_channels // dims.groups)
+        places = dims.batch * int(np.prod(dims.output))
+        terms = max(dims.reduction, dims.taps * dims.out_channels // dims.groups, places)
         assert_same(
             out,
             expected.astype("f4"),

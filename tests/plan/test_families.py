@@ -28,7 +28,8 @@ _POOL = PoolDims.of((2, 64, 56, 56), 2)
         (_DEPTHWISE, "data_gradient", "tiles-pixels"),
         (_DENSE, "forward", "tiles-winograd"),
         (_STRIDED, "forward", "tiles-channels"),
-        (_DENSE, "weight_gradient", "tiles-weights"),
+        (_DENSE, "weight_gradient", "tiles-winograd"),
+        (_STRIDED, "weight_gradient", "tiles-weights"),
         (_POOL, "max_pool", "numpy-pool"),
     ],
 )

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ import numpy as np
 import pytest
 from train.nets import tiny_images, tiny_net
 
+import tilewright as tw
 from tilewright.data import ArrayDataset, TensorDataset
 from tilewright.errors import ArgumentError, FileFormatError, ShapeError, StateError
+from tilewright.kernel import workers
 from tilewright.nn import BatchNorm2d, Conv2d, Flatten, Linear, Module, ReLU, Sequential
 from tilewright.op.random import manual_seed
 from tilewright.optim import SGD, Adam
@@ -532,3 +535,24 @@ def test_blas_uses_one_thread_while_training(monkeypatch: pytest.MonkeyPatch) ->
     trainer.fit()
     assert seen <= {1}
     assert seen, "NumPy's BLAS is one that can be asked"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="watches the pool of POSIX threads")
+def test_compiled_kernels_use_all_their_threads_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llvmlite", reason="watches compiled kernels")
+    trainer = trainer_of(None, epochs=1)
+    seen = []
+    run = workers.NativePool.run
+
+    def watched(pool: Any, function: int, units: int, args: int, scratch: int, seats: int) -> None:
+        seen.append((units, seats))
+        run(pool, function, units, args, scratch, seats)
+
+    monkeypatch.setattr(workers.NativePool, "run", watched)
+    before = tw.get_num_threads()
+    tw.set_num_threads(3)
+    try:
+        trainer.fit()
+    finally:
+        tw.set_num_threads(before)
+    assert {seats for units, seats in seen if units >= 3} == {2}, "two beside the calling thread"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers
 from tilewright.kernel.addresses import address
-from tilewright.kernel.tiles import convolve, weights, winograd
+from tilewright.kernel.tiles import convolve, weights, winograd, winograd_weights
 from tilewright.kernel.tiles.convolve import Problem, Program
 from tilewright.plan import Plan
 from tilewright.plan.target import named
@@ -99,7 +99,7 @@ def outline(
     """
     target = named(plan.target)
     if plan.operation == "weight_gradient":
-        found = weights.program(_weight_problem(plan, x_strides, y_strides), target, load=False)
+        found = _weight_maker(plan)(_weight_problem(plan, x_strides, y_strides), target, load=False)
         return found.program
     problem = _problem(plan, x_strides, y_strides, activation, slope)
     return _maker(plan)(problem, target, load=False)
@@ -130,7 +130,7 @@ def _problem(
 def _weight_program(
     plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]
 ) -> weights.WeightProgram:
-    return weights.program(_weight_problem(plan, x_strides, gy_strides), named(plan.target))
+    return _weight_maker(plan)(_weight_problem(plan, x_strides, gy_strides), named(plan.target))
 
 
 def _weight_problem(
@@ -147,6 +147,10 @@ def _weight_problem(
 
 def _maker(plan: Plan) -> Callable[..., Program]:
     return winograd.program if plan.family == "tiles-winograd" else convolve.program
+
+
+def _weight_maker(plan: Plan) -> Callable[..., weights.WeightProgram]:
+    return winograd_weights.program if plan.family == "tiles-winograd" else weights.program
 
 
 def forget() -> None:

@@ -58,7 +58,7 @@ _CODE: dict[tuple[str, str], Callable[..., None]] = {
     (family, operation): getattr(module, operation)
     for family, module, operations in (
         ("tiles-pointwise", conv_tiles, ("forward", "data_gradient", "weight_gradient")),
-        ("tiles-winograd", conv_tiles, ("forward", "data_gradient")),
+        ("tiles-winograd", conv_tiles, ("forward", "data_gradient", "weight_gradient")),
         ("tiles-pixels", conv_tiles, ("forward", "data_gradient")),
         ("tiles-channels", conv_tiles, ("forward", "data_gradient")),
         ("tiles-weights", conv_tiles, ("weight_gradient",)),

@@ -116,7 +116,8 @@ def _flat_positions(dims: PoolDims, meeting: Meeting) -> Array:
         shape = [1] * dims.rank
         places = np.arange(part.start, part.stop, part.step, dtype=np.int64)
         shape[axis] = places.size
-        flat = flat * dims.spatial[axis] + places.reshape(shape)
+        wider = buffers.empty((*flat.shape[:axis], places.size, *flat.shape[axis + 1 :]), np.int64)
+        flat = np.add(flat * dims.spatial[axis], places.reshape(shape), out=wider)
     return flat
 
 

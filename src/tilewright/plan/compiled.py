@@ -84,22 +84,27 @@ def winograd(operation: str, dims: object, dtype: str, layout: str, target: Targ
     reason = _declines(operation, dims, dtype, target)
     if reason:
         return reason
-    if operation == "weight_gradient":
-        return "it computes outputs and data gradients only"
     assert isinstance(dims, ConvDims)
     if dtype != "float32":
         return "it computes float32 only"
     steps = dims.stride[-2:] + dims.dilation[-2:] + dims.input_dilation[-2:]
     if dims.kernel[-2:] != (3, 3) or any(n != 1 for n in steps):
         return "it needs 3×3 taps side by side and stride 1"
+    target = target or host()
+    width, vectors = target.vector_bytes // 4, tiles.STANDARD_VECTORS
+    if operation == "weight_gradient":
+        if -(-dims.output[-1] // 2) > tiles.WINOGRAD_ROW or math.prod(dims.kernel[:-2]) > 3:
+            return "a row of its pieces would not fit the scratch"
+        plan = _weights("tiles-winograd", operation, dims, dtype, target)
+        words = f"{vectors} vectors of {width} output channels by {plan.tile[0]} input channels, 2×2 pieces"
+        return replace(plan, registers=words)
     form = dims if operation == "forward" else dims.adjoint()
     pieces = -(-form.output[-1] // 2)
     if tiles.winograd_channels(form.in_channels, math.prod(form.kernel[:-2]), pieces) < 1:
         return "a row of its pieces would not fit the scratch"
     plan = _tiled("tiles-winograd", operation, dims, dtype, layout, "by_channels", target)
-    count = tiles.most_scalars(target or host(), tiles.STANDARD_VECTORS)
-    width = (target or host()).vector_bytes // 4
-    words = f"{tiles.STANDARD_VECTORS} vectors of {width} output channels by {count} pieces of 2×2"
+    count = tiles.most_scalars(target, vectors)
+    words = f"{vectors} vectors of {width} output channels by {count} pieces of 2×2"
     return replace(plan, tile=(2, 2), registers=words)
 
 
@@ -108,14 +113,13 @@ def prefers_definition(operation: str, dims: object, dtype: str, layout: str, ta
     assert isinstance(dims, ConvDims)
     if precision_mode() == "exact":
         return 'precision("exact") is set'
-    form = dims if operation == "forward" else dims.adjoint()
+    form = dims.adjoint() if operation == "data_gradient" else dims
     if min(form.in_channels, form.out_channels) < tiles.WINOGRAD_CHANNELS * form.groups:
         return f"with fewer than {tiles.WINOGRAD_CHANNELS} channels transforming costs more than it saves"
     lines, columns = form.output[-2:]
-    if min(lines, columns) < tiles.WINOGRAD_OUTPUTS:
-        return (
-            f"with fewer than {tiles.WINOGRAD_OUTPUTS} outputs a line transforming costs more than it saves"
-        )
+    least = tiles.WINOGRAD_WEIGHT_OUTPUTS if operation == "weight_gradient" else tiles.WINOGRAD_OUTPUTS
+    if min(lines, columns) < least:
+        return f"with fewer than {least} outputs a line transforming costs more than it saves"
     return ""
 
 

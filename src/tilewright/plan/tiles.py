@@ -33,6 +33,10 @@ STANDARD_COST = 0.95
 # products that it saves (measured with AVX-512).
 WINOGRAD_CHANNELS = 16
 WINOGRAD_OUTPUTS = 11
+# The weight gradient transforms along channels, so short lines cost it less.
+WINOGRAD_WEIGHT_OUTPUTS = 6
+# Pieces in a row that the weight gradient's scratch has room for.
+WINOGRAD_ROW = 240
 # Pieces of 2×2 outputs in a unit, about: transforming a weight costs as much as some six products with it.
 WINOGRAD_PIECES = 126
 # Input channels whose products are summed at a time: a piece's sums are read and written once in so many.

@@ -5,6 +5,8 @@ from tilewright.kernel.builder.values import Value, element, lanes, size_of, vec
 from tilewright.kernel.builder.vectors import (
     first_lanes,
     lane,
+    load_columns,
+    load_square,
     masked_load,
     masked_store,
     shuffle,
@@ -20,6 +22,8 @@ __all__ = [
     "first_lanes",
     "lane",
     "lanes",
+    "load_columns",
+    "load_square",
     "masked_load",
     "masked_store",
     "shuffle",

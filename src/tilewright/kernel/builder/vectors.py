@@ -57,6 +57,48 @@ def transpose(f: Function, rows: Sequence[Value]) -> list[Value]:
     return current
 
 
+def load_columns(f: Function, type: str, rows: Sequence[Value]) -> list[Value]:
+    """The first columns of as many rows as ``type`` has lanes: as many as fit 16 bytes, each as a vector.
+
+    Scalar loop: ``for j in columns, i in lanes: out[j][i] = rows[i][j]``
+
+    Pieces of 16 bytes are put together so that rows that become neighbours lie in neighbouring vectors, at the
+    same place. What is left is a small square to turn over at each place, which takes half as many steps as
+    turning over a square of whole vectors.
+    """
+    few = 16 // size_of(element(type))
+    pieces = [f.load(vector(few, element(type)), row) for row in rows]
+    joined = []
+    for i in range(few):
+        parts = pieces[i::few]
+        while len(parts) > 1:
+            every = range(2 * lanes(parts[0].type))
+            parts = [shuffle(f, a, b, every) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        joined.append(parts[0])
+    starts = range(0, len(rows), few)
+    low = [start + place for start in starts for i in range(few // 2) for place in (i, len(rows) + i)]
+    high = [place + few // 2 for place in low]
+    half = few // 2
+    for _ in range(few.bit_length() - 1):
+        pairs = list(zip(joined[:half], joined[half:], strict=True))
+        joined = [shuffle(f, a, b, places) for a, b in pairs for places in (low, high)]
+    return joined
+
+
+def load_square(f: Function, type: str, rows: Sequence[Value]) -> list[Value]:
+    """A square of numbers, turned over its diagonal: a vector from each row's start.
+
+    Scalar loop: ``for i, j in lanes × lanes: out[i][j] = rows[j][i]``
+    """
+    few = 16 // size_of(element(type))
+    starts = range(0, len(rows), few)
+    return [
+        column
+        for start in starts
+        for column in load_columns(f, type, [f.at(row, element(type), start) for row in rows])
+    ]
+
+
 def first_lanes(f: Function, count: Value, width: int) -> Value:
     """A mask of ``width`` lanes of which the first ``count`` (an i64 that fits an i32) are true.
 

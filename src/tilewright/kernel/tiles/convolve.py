@@ -258,6 +258,8 @@ class _Maker:
                 weights = "flat"
             elif taps == 1:
                 weights = "lanes"
+            elif taps >= 16 // self.itemsize:
+                weights = "taps"
         if layout == "channels":
             storing = "along" if by_channels else "any"
         else:

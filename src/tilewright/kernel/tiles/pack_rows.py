@@ -138,7 +138,6 @@ def _in_vectors(
             f.store(_read(line, f.number("i64", 0), every, head), out)
             with f.loop(last, start=width, step=width, name="column") as b:
                 f.soon(f.at(line.start, scalar, b * every + line.ahead, wild=True))
-                f.soon(f.at(out, scalar, b + 8 * width, wild=True))
                 f.store(_read(line, b, every, None), out, b)
             f.soon(f.at(line.start, scalar, last * every + line.ahead, wild=True))
             with f.when(last > 0):
@@ -158,9 +157,7 @@ def _there(first: Value, end: Value, b: Value, width: int, every: int) -> list[t
     return [(low, high), (low - width, high - width)]
 
 
-def _read(
-    line: Line, b: Value, every: int, there: Sequence[Value | tuple[Value, Value]] | None
-) -> Value:
+def _read(line: Line, b: Value, every: int, there: Sequence[Value | tuple[Value, Value]] | None) -> Value:
     """The vector of positions b …; all there, or only the lanes that are."""
     f, width = line.f, line.width
     found = []

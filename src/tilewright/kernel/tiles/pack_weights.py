@@ -8,19 +8,31 @@ and 0 for lanes behind the last output.
 
 The gradient of the data reads the same weights with outputs and channels exchanged and the taps backwards:
 other steps, the same function. Schedules: ``flat`` (an output's channels and taps are consecutive: squares of
-vectors turned over), ``lanes`` (outputs are consecutive: whole vectors), ``any`` (one by one).
+vectors turned over), ``lanes`` (outputs are consecutive: whole vectors), ``taps`` (an output's taps are
+consecutive, backwards, and the next output follows: a few taps of a vector of outputs at a time), ``any`` (one by
+one).
 """
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, first_lanes, masked_load, transpose, vector
+from tilewright.kernel.builder import (
+    Function,
+    Value,
+    first_lanes,
+    load_columns,
+    load_square,
+    masked_load,
+    size_of,
+    transpose,
+    vector,
+)
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
 #: The driver's table, the panel's first weight (k0, c0, first tap), where to, how many outputs and channels.
 ARGUMENTS = {"args": "ptr", "source": "ptr", "out": "ptr", "outputs": "i64", "channels": "i64"}
 
-SCHEDULES = ("flat", "lanes", "any")
+SCHEDULES = ("flat", "lanes", "taps", "any")
 
 
 def name(scalar: str, schedule: str, lanes: int) -> str:
@@ -38,8 +50,10 @@ def emit(target: Target, scalar: str, schedule: str, lanes: int, fields: Fields)
             _flat(f, scalar, lanes, group, width, steps)
     elif schedule == "lanes":
         _lanes(f, scalar, lanes, width, steps)
+    elif schedule == "taps":
+        _taps(f, scalar, lanes, width, steps)
     else:
-        _any(f, scalar, lanes, steps)
+        _any(f, scalar, range(lanes), lanes, steps)
     return f.text()
 
 
@@ -53,18 +67,27 @@ def _flat(f: Function, scalar: str, lanes: int, group: int, width: int, steps: l
     with loop as place:
         c, t = loop.carried
         left = f.least(total - place, width)
-        mask = first_lanes(f, left, width)
-        none = f.number(mask.type, 0)
-        rows = []
-        for i in range(width):
-            source = f.at(f["source"], scalar, w_output * (group + i) + place, wild=True)
-            known = f.select(f["outputs"] > group + i, mask, none)
-            rows.append(masked_load(f, type, source, known))
-        for i, turned in enumerate(transpose(f, rows)):
-            with f.when(left > i):
-                f.store(turned, f.at(f["out"], scalar, (t * channels + c) * lanes + group))
+        whole = (f["outputs"] >= group + width) & left.equals(width)
+        starts = [f.at(f["source"], scalar, w_output * (group + i) + place, wild=True) for i in range(width)]
+
+        places = []
+        for _ in range(width):
+            places.append(f.at(f["out"], scalar, (t * channels + c) * lanes + group, wild=True))
             over = t + 1 >= taps
-            c, t = f.select(over, c + 1, c), f.select(over, f.number("i64", 0), t + 1)
+            c, t = f.select(over, c + 1, c), f.select(over, zero, t + 1)
+        with f.when(whole):
+            for turned, out in zip(load_square(f, type, starts), places, strict=True):
+                f.store(turned, out)
+        with f.when(whole.equals(0)):
+            mask = first_lanes(f, left, width)
+            none = f.number(mask.type, 0)
+            rows = []
+            for i, source in enumerate(starts):
+                known = f.select(f["outputs"] > group + i, mask, none)
+                rows.append(masked_load(f, type, source, known))
+            for i, (turned, out) in enumerate(zip(transpose(f, rows), places, strict=True)):
+                with f.when(left > i):
+                    f.store(turned, out)
         loop.carry([c, t])
 
 
@@ -82,13 +105,36 @@ def _lanes(f: Function, scalar: str, lanes: int, width: int, steps: list[Value])
             f.store(loaded, to, i * width)
 
 
-def _any(f: Function, scalar: str, lanes: int, steps: list[Value]) -> None:
+def _taps(f: Function, scalar: str, lanes: int, width: int, steps: list[Value]) -> None:
+    """At least as many taps as numbers fit 16 bytes."""
+    taps, w_output, w_channel, _ = steps
+    type = vector(width, scalar)
+    few = 16 // size_of(scalar)
+    for group in range(0, lanes, width):
+        whole = f["outputs"] >= group + width
+        with f.when(whole), f.loop(f["channels"], name="channel") as c:
+            # The last tap is the first in memory.
+            source = f.at(f["source"], scalar, c * w_channel - (taps - 1), wild=True)
+            rows = [f.at(source, scalar, w_output * (group + i), wild=True) for i in range(width)]
+            with f.loop(taps, step=few, name="tap") as first:
+                # The last few may be partly done already.
+                place = f.least(first, taps - few)
+                for i, column in enumerate(load_columns(f, type, [f.at(r, scalar, place) for r in rows])):
+                    to = ((taps - 1 - i - place) * f["channels"] + c) * lanes + group
+                    f.store(column, f.at(f["out"], scalar, to))
+        with f.when(whole.equals(0)):
+            _any(f, scalar, range(group, group + width), lanes, steps)
+
+
+def _any(f: Function, scalar: str, part: range, lanes: int, steps: list[Value]) -> None:
+    """Lanes of a part of the panel."""
     taps, w_output, w_channel, w_tap = steps
     zero = f.number(scalar, 0)
+    end = f.least(f["outputs"], part.stop)
     with f.loop(taps, name="tap") as t, f.loop(f["channels"], name="channel") as c:
         source = f.at(f["source"], scalar, t * w_tap + c * w_channel, wild=True)
         to = f.at(f["out"], scalar, (t * f["channels"] + c) * lanes)
-        with f.loop(f["outputs"], name="lane") as lane:
+        with f.loop(end, start=part.start, name="lane") as lane:
             f.store(f.load(scalar, f.at(source, scalar, lane * w_output, wild=True)), to, lane)
-        with f.loop(lanes, start=f["outputs"], name="rest") as lane:
+        with f.loop(part.stop, start=f.greatest(end, part.start), name="rest") as lane:
             f.store(zero, to, lane)

@@ -13,19 +13,20 @@ stride is 2), ``any`` (one by one).
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    load_square,
     masked_store,
     shuffle,
     splat,
-    transpose,
     vector,
 )
 from tilewright.kernel.builder.vectors import masked_load
 from tilewright.kernel.tiles.activation import activate
-from tilewright.kernel.tiles.curves import CURVES
 from tilewright.plan.target import Target
 
 #: The tile, where its first output goes, the bias of its first channel (or null), how many channels and pixels
@@ -172,26 +173,35 @@ def _store_every_second(tile: _Tile, value: Value, out: Value, left: Value) -> N
 def _across(tile: _Tile, every: int) -> None:
     """Squares of rows by lanes; lane l of vector i becomes a vector along the rows."""
     f, width = tile.f, tile.width
-    values = tile.finished
-    if tile.activation in CURVES:
-        # Dozens of instructions: in a loop of their own they are compiled once, not for every vector.
+    # In a loop of its own, where there is anything to do: squares are read piece by piece from the tile.
+    needed = tile.activation != "none"
+    with f.when(f["bias"].differs(f.null())) if not needed else nullcontext():
         with f.loop(tile.in_rows, name="finish") as row:
             tile.finish(row)
-        values = tile.sums
     last = tile.in_rows - 1
     with f.loop(tile.in_rows, step=width, name="square") as first:
-        mask = first_lanes(f, f.least(tile.in_rows - first, width), width)
+        left = tile.in_rows - first
+        # Rows that aren't there are the last one again: what comes of them is masked.
+        rows = [
+            f.at(f["tile"], tile.scalar, f.least(first + r, last) * (tile.vectors * width)) for r in range(width)
+        ]
+        # Places of the square of which nothing is written may lie outside.
+        out = f.at(f["out"], tile.scalar, first * every)
+        mask = first_lanes(f, f.least(left, width), width)
         for i in range(tile.vectors):
-            # Rows that aren't there are the last one again: what comes of them is masked.
-            rows = [values(f.least(first + r, last), i) for r in range(width)]
-            for lane, turned in enumerate(transpose(f, rows)):
-                with f.when(tile.in_vectors > i * width + lane):
-                    place = tile.vector_step * (i * width + lane) + first * every
-                    out = f.at(f["out"], tile.scalar, place)
-                    if every == 1:
-                        masked_store(f, turned, out, mask)
-                    else:
-                        _store_every_second(tile, turned, out, tile.in_rows - first)
+            square = load_square(f, tile.type, [f.at(row, tile.scalar, i * width) for row in rows])
+            whole = tile.in_vectors >= (i + 1) * width
+            for all_there in (True, False):
+                with f.when(whole if all_there else whole.equals(0)):
+                    at = f.at(out, tile.scalar, tile.vector_step * (i * width), wild=True)
+                    for lane, turned in enumerate(square):
+                        there = tile.in_vectors > i * width + lane
+                        with nullcontext() if all_there else f.when(there):
+                            if every == 1:
+                                masked_store(f, turned, at, mask)
+                            else:
+                                _store_every_second(tile, turned, at, left)
+                        at = f.at(at, tile.scalar, tile.vector_step, wild=True)
 
 
 def _any(tile: _Tile) -> None:

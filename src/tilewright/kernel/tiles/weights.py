@@ -149,8 +149,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
 
     scratch = list_at * itemsize + 16 * (lines.block + 1)
     x_column, gy_column = x_steps[-1], gy_steps[-1]
-    pack_x = _schedule(x_column * row.every, problem.x_steps[1], channels)
-    pack_gy = _schedule(gy_column, problem.gy_steps[1], outputs)
+    pack_x = schedule_of(x_column * row.every, problem.x_steps[1], channels)
+    pack_gy = schedule_of(gy_column, problem.gy_steps[1], outputs)
     row_entries = [stretch * length + place for _, stretch, place in row.phases[0].taps]
 
     kernels: Kernels = {
@@ -195,7 +195,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     return WeightProgram(Program(addresses["driver"], values, units, scratch, kept, kernels, about), shares)
 
 
-def _schedule(column_step: int, channel_step: int, channels: int) -> str:
+def schedule_of(column_step: int, channel_step: int, channels: int) -> str:
+    """How a line is packed with its channels innermost (:data:`~tilewright.kernel.tiles.pack_turned.SCHEDULES`)."""
     # Turning over squares of which few rows are there costs more than going one by one.
     if column_step in (1, 2) and channels >= 4:
         return f"columns{column_step}"

@@ -64,7 +64,8 @@ FIELDS = Fields(
     "pack_x", "pack_gy", "micro",
 )  # fmt: skip
 
-_ADDRESSES = {
+#: Which of them are addresses.
+ADDRESSES = {
     "x", "gy", "gw", "lead_starts", "lead_entries", "lead_outputs", "row_entries", "remainders",
     "line_blocks", "lines_read", "line_slots", "places", "last_places", "pack_x", "pack_gy", "micro",
 }  # fmt: skip
@@ -78,19 +79,19 @@ def name(scalar: str) -> str:
 def emit(target: Target, scalar: str) -> str:
     """The driver."""
     f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Driver(f, scalar).emit()
+    Driver(f, scalar, FIELDS, ADDRESSES).emit()
     return f.text()
 
 
-class _Driver:
-    def __init__(self, f: Function, scalar: str) -> None:
+class Driver:
+    """The emission of the driver ``f``; ``addresses`` are those of its table's words that are addresses."""
+
+    def __init__(self, f: Function, scalar: str, fields: Fields, addresses: set[str]) -> None:
         self.f, self.scalar = f, scalar
         self.width = f.target.vector_bytes // size_of(scalar)
         self.words: dict[str, Value] = {
-            word: FIELDS.address(f, f["args"], word)
-            if word in _ADDRESSES
-            else FIELDS.read(f, f["args"], word)
-            for word in FIELDS.names
+            word: fields.address(f, f["args"], word) if word in addresses else fields.read(f, f["args"], word)
+            for word in fields.names
         }
 
     def __getattr__(self, name: str) -> Value:
@@ -98,6 +99,7 @@ class _Driver:
         return self.words[name]
 
     def emit(self) -> None:
+        """The whole function."""
         f = self.f
         self._find_unit()
         self.packed_gy = f.at(f["scratch"], self.scalar, self.gy_at)

@@ -134,7 +134,9 @@ def _odd_lines(length: int) -> int:
 def _kernels(problem: Problem, vectors: int, piece_tile: int, panel: int) -> Kernels:
     fields = winograd_driver.FIELDS
     packing = "columns2" if problem.x_steps[-1] == 1 else "channels" if problem.x_steps[1] == 1 else "any"
-    weights = "any" if problem.backwards or len(problem.dims.kernel) > 2 else "flat"
+    weights = "taps" if problem.backwards else "flat"
+    if len(problem.dims.kernel) > 2:
+        weights = "any"  # the nine taps of one lead tap are no longer followed by the next channel's
     y_column = problem.y_steps[-1]
     storing = "across" if y_column == 1 else "along" if problem.y_steps[1] == 1 else "any"
     act = problem.activation

@@ -74,7 +74,7 @@ def emit_input(target: Target, fields: Fields) -> str:
         out = f.at(f["out"], "float", c * piece_pitch + row * pieces)
         with f.loop(pieces, step=width, name="piece") as q:
             d = [[f.load(type, line, q + column) for column in columns] for line in lines]
-            found = _both_ways(d, _input_map)
+            found = both_ways(d, input_map)
             to = f.at(out, "float", q)
             for i in range(4):
                 for j in range(4):
@@ -103,7 +103,7 @@ def emit_weights(target: Target, vectors: int) -> str:
             [f.load(type, f["packed"], (f["channels"] * (3 * i + j) + c) * lanes + lane) for j in range(3)]
             for i in range(3)
         ]
-        found = _both_ways(g, map_of)
+        found = both_ways(g, map_of)
         for i in range(4):
             for j in range(4):
                 f.store(found[i][j], f["out"], (f["all_channels"] * (4 * i + j) + c) * lanes + lane)
@@ -126,14 +126,14 @@ def emit_output(target: Target, vectors: int) -> str:
                 sums[i].append(f.load(type, at))
                 if (i, j) != (3, 3):
                     at = f.at(at, "float", f["place_step"])
-        found = _both_ways(sums, _output_map)
+        found = both_ways(sums, _output_map)
         for i in range(2):
             for j in range(2):
                 f.store(found[i][j], f["out"], line_step * i + (q * 2 + j) * lanes + lane)
     return f.text()
 
 
-def _both_ways(
+def both_ways(
     square: Sequence[Sequence[Value]], map_of: Callable[[Sequence[Value]], list[Value]]
 ) -> list[list[Value]]:
     """The map on every column, then on every row."""
@@ -141,7 +141,8 @@ def _both_ways(
     return [map_of([column[i] for column in columns]) for i in range(len(columns[0]))]
 
 
-def _input_map(d: Sequence[Value]) -> list[Value]:
+def input_map(d: Sequence[Value]) -> list[Value]:
+    """Bᵀ on four values."""
     return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
 
 
