@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from cli.commands import Command
 
 from tilewright import plan
 from tilewright._version import __version__
+from tilewright.kernel import threads
 from tilewright.train import checkpoint
 
 
@@ -38,6 +40,36 @@ def test_info_says_how_to_install_what_is_missing(
 ) -> None:
     monkeypatch.setattr("tilewright.cli.info._version", lambda package: None if package == "pooch" else "1.0")
     assert "  pooch            not installed: pip install 'tilewright[data]'" in tilewright("info").out
+
+
+def test_info_names_the_target_the_threads_and_the_folder(
+    tilewright: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("llvmlite", reason="compiles through LLVM")
+    monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path))
+    found = tilewright("info", "--json").json["compiled"]
+    assert found == {
+        "target": plan.host().name,
+        "runnable": [target.name for target in plan.runnable()],
+        "reason": None,
+        "threads": threads.get_num_threads(),
+        "folder": str(tmp_path / "kernels"),
+        "state": "empty: it is made with the first kernel",
+    }
+    text = tilewright("info").out
+    assert f"  target           {found['target']}; this processor runs {found['runnable'][0]}" in text
+    assert f"  threads          {found['threads']}\n" in text
+    assert f"  folder           {found['folder']} ({found['state']})\n" in text
+
+
+def test_info_says_why_nothing_is_compiled(tilewright: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def turned_off(dtype: str) -> bool:
+        warnings.warn("Compiled kernels can't be used here.", RuntimeWarning, stacklevel=2)
+        return False
+
+    monkeypatch.setattr(plan.compiled, "serves", turned_off)
+    assert "  target           none: Compiled kernels can't be used here.\n" in tilewright("info").out
+    assert tilewright("info", "--json").json["compiled"]["target"] is None
 
 
 def test_info_shows_thread_settings(tilewright: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 from guarded import guarded
 from kernel.built import DTYPES, JUNK, TARGETS, Loaded, width_of
 
+from tilewright.kernel import jit
 from tilewright.kernel.tiles import pack_rows, pack_turned, pack_weights
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan import Target, named
@@ -30,6 +31,8 @@ CASES = 40
 @pytest.fixture(autouse=True)
 def nothing_kept_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TILEWRIGHT_KERNEL_CACHE", "off")
+    # Tables are laid out in another way here than in the drivers: functions of the same names differ.
+    monkeypatch.setattr(jit, "_loaded", {})
 
 
 class Memory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from importlib import metadata
 from typing import Any
 
@@ -21,12 +22,12 @@ _OPTIONAL = (
     ("tomli-w", "train"),
 )
 # What the common builds of BLAS read the number of their threads from.
-_THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS")
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
 @click.command(
     cls=ShowsExamples,
-    short_help="The processor, the kernel families, threads and versions.",
+    short_help="The processor, what is compiled for it, kernel families and versions.",
     examples=(
         ("tilewright info", ""),
         ("tilewright info --json", ""),
@@ -34,7 +35,10 @@ _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info(as_json: bool) -> None:
-    """Show the processor, the kernel families in the order they are asked, threads and versions."""
+    """Show the processor, what kernels are compiled for, threads, kernel families and versions.
+
+    Kernels are compiled for one target and kept in one folder; families are asked in the order shown.
+    """
     found = collect()
     if as_json:
         print_json(found)
@@ -45,8 +49,16 @@ def info(as_json: bool) -> None:
     _line("architecture", processor["architecture"])
     _line("vectors", " ".join(processor["features"]) or "none known")
     _line("cores", str(processor["cores"]))
-    threads = [f"{name}={value}" for name, value in found["threads"].items() if value is not None]
-    _line("threads", ", ".join(threads) if threads else "as many as BLAS chooses")
+    compiled = found["compiled"]
+    _heading("Compiled kernels")
+    if compiled["target"] is None:
+        _line("target", f"none: {compiled['reason']}")
+    else:
+        _line("target", f"{compiled['target']}; this processor runs {', '.join(compiled['runnable'])}")
+    _line("threads", str(compiled["threads"]))
+    _line("folder", f"{compiled['folder'] or 'none known'} ({compiled['state']})")
+    settings = [f"{name}={value}" for name, value in found["blas_threads"].items() if value is not None]
+    _line("threads of BLAS", ", ".join(settings) if settings else "as many as it chooses; one while training")
     _heading("Kernel families, in the order they are asked")
     for family in found["families"]:
         _line(family["name"], family["about"])
@@ -65,7 +77,8 @@ def collect() -> dict[str, Any]:
 
     return {
         "processor": plan.processor.describe(),
-        "threads": {name: os.environ.get(name) for name in _THREAD_SETTINGS},
+        "compiled": _compiled(),
+        "blas_threads": {name: os.environ.get(name) for name in _BLAS_THREADS},
         "families": [{"name": name, "about": about} for name, about in plan.families()],
         "versions": {
             **versions(),
@@ -74,6 +87,25 @@ def collect() -> dict[str, Any]:
             "system": platform.platform(),
         },
         "optional": {name: {"version": _version(name), "extra": extra} for name, extra in _OPTIONAL},
+    }
+
+
+def _compiled() -> dict[str, Any]:
+    """What kernels are compiled for, by how many threads they run, and where they are kept."""
+    from tilewright import plan
+    from tilewright.kernel import cache, threads
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        serves = plan.compiled.serves("float32")
+    kept = cache.info()
+    return {
+        "target": plan.host().name if serves else None,
+        "runnable": [target.name for target in plan.runnable()],
+        "reason": "".join(str(warning.message) for warning in said) or None,
+        "threads": threads.get_num_threads(),
+        "folder": kept.folder,
+        "state": kept.state,
     }
 
 

@@ -151,10 +151,16 @@ class Generator:
 
     def keep(self, shape: Sequence[int], probability: float) -> Array:
         """A bool array, each element True with ``probability`` on its own (as dropout needs)."""
-        # 32 random bits per element decide; 1.0 keeps all and 0.0 none.
-        drawn = buffers.empty(shape, np.float32)
-        self.numpy.random(dtype=np.float32, out=drawn)
-        return np.less(drawn, np.float32(probability), out=buffers.empty(drawn.shape, np.bool_))
+        # 16 random bits per element decide, four elements a draw: the probability is exact to 2⁻¹⁷, which is
+        # less than what a network could tell, and drawing takes a quarter of the time that floats take.
+        few = round(probability * 65536)
+        kept = buffers.empty(shape, np.bool_)
+        if few in (0, 65536):
+            kept[...] = few > 0
+            return kept
+        drawn = self.numpy.bit_generator.random_raw(-(-kept.size // 4))
+        bits = np.asarray(drawn, np.uint64).view(np.uint16)[: kept.size].reshape(kept.shape)
+        return np.less(bits, np.uint16(few), out=kept)
 
 
 def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class _Maker:
             axes, x_steps, y_steps = exchanged(axes, x_steps, y_steps)
         *lead_axes, line, last = axes
         row = row_of(last)
-        self.row, self.line = row, line
+        self.row, self.line, self.last = row, line, last
         outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
         counts = [phase.count for phase in row.phases]
         taps = math.prod(axis.kernel for axis in axes)
@@ -145,7 +145,9 @@ class _Maker:
         held_pixels = (tiles.HELD_BYTES // self.itemsize) // max(outputs, 1) if held else 1 << 40
         total = dims.batch * math.prod(axis.output for axis in lead_axes) * line.output * longest
         wanted = max(min(held_pixels, max(total // tiles.UNITS, tiles.PIXELS)), pixels)
-        row_pixels = min(column_block, longest) * len(counts)
+        # Outputs that read nothing take no time worth sharing out.
+        working = sum(1 for phase in row.phases if phase.taps)
+        row_pixels = min(column_block, longest) * max(working, 1)
         line_block = longest_block(line, wanted // row_pixels, budget // max(per_line, 1))
         if line.output <= line_block * WHOLE and lines_read(line, line.output) * per_line <= budget:
             line_block = line.output
@@ -202,6 +204,7 @@ class _Maker:
             "batch_blocks": batch_blocks, "leads": len(leads.outputs), "line_blocks": lines.blocks,
             "line_block_count": len(lines.blocks), "column_blocks": column_blocks,
             "tile": pixels, "panel": panel, "tiles_held": tiles_held, "lowest_count": min(counts),
+            "blank": self._blank(y_steps[-1], column_blocks, lines.starts),
             "lead_room": leads.most, "line_room": lines.room,
             "weights_at": weights_at, "sums_at": sums_at, "list_at": list_at,
             "slope": int(np.float64(self.problem.slope).view(np.int64)),
@@ -214,6 +217,16 @@ class _Maker:
             "lines": line.output, "line_block": lines.block, "columns": longest, "column_block": column_block,
         }  # fmt: skip
         return Program(addresses["driver"], values, units, scratch, kept, kernels, about)
+
+    def _blank(self, y_column: int, column_blocks: int, line_starts: Table) -> int:
+        """The columns of a line, if it pays to write it as zeros first: outputs with strides before them read nothing.
+
+        A block must have whole lines, of which the columns or the channels are consecutive.
+        """
+        nothing_read = any(not phase.taps for phase in self.row.phases) or bool(np.any(np.diff(line_starts) == 0))
+        consecutive = y_column == 1 or self.problem.y_steps[1] == 1
+        usable = nothing_read and consecutive and column_blocks == 1 and self.problem.activation == "none"
+        return self.last.output if usable else 0
 
     def _parts(self, units: int, panel: int) -> int:
         """Into how many ranges of output channels to divide what would be so many units."""

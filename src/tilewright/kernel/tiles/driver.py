@@ -21,7 +21,7 @@ then channels) depends on the geometry of one sample alone.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, size_of
+from tilewright.kernel.builder import Function, Value, first_lanes, masked_store, size_of, vector
 from tilewright.kernel.tiles import store
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -46,6 +46,8 @@ FIELDS = Fields(
     "output_blocks", "groups", "batch_blocks", "leads", "line_blocks", "line_block_count", "column_blocks",
     # tiles
     "tile", "panel", "tiles_held", "lowest_count",
+    # columns of a line of y, if some of its outputs may read nothing and are written as zeros beforehand; else 0
+    "blank",
     # room in the packed lines
     "lead_room", "line_room",
     # places in scratch, in elements of its type
@@ -91,6 +93,7 @@ class _Driver:
             for word in FIELDS.names
             if word not in ("slope", "remainders", "every", "length")
         }
+        self.fills = self.blank.differs(0) & self.bias.equals(f.null())
         self.slope_value = f.load("double", f["args"], FIELDS.place["slope"])
         self._find_unit()
         f_list = f.at(f["scratch"], self.scalar, self.list_at)
@@ -160,12 +163,33 @@ class _Driver:
             with samples as n:
                 lines = f.loop(self.h1, start=self.h0, carry=samples.carried, name="line")
                 with lines as h:
+                    with f.when(self.fills & self.is_last):
+                        self._fill(k, kn, n, h)
                     phases = f.loop(self.phase_count, carry=lines.carried, name="phase")
                     with phases as phase:
                         phases.carry([self._row(k, kn, n, h, phase, phases.carried[0])])
                     lines.carry(phases.results)
                 samples.carry(lines.results)
             panels.carry(samples.results)
+
+    def _fill(self, k: Value, kn: Value, n: Value, h: Value) -> None:
+        """Zeros for a line of a panel; then only outputs that read anything are computed."""
+        f = self.f
+        start = n * self.y_batch + h * self.y_line + k * self.y_channel
+        line = f.at(self.y_start, self.scalar, start)
+        along = self.y_channel.equals(1)
+        rows, length = f.select(along, self.blank, kn), f.select(along, kn, self.blank)
+        step = f.select(along, self.y_column, self.y_channel)
+        width = f.target.vector_bytes // size_of(self.scalar)
+        zero = f.number(vector(width, self.scalar), 0)
+        rest = length % width
+        mask = first_lanes(f, rest, width)
+        with f.loop(rows, name="fill") as row:
+            out = f.at(line, self.scalar, row * step)
+            with f.loop(length - rest, step=width, name="fill") as place:
+                f.store(zero, out, place)
+            with f.when(rest > 0):
+                masked_store(f, zero, f.at(out, self.scalar, length - rest), mask)
 
     def _row(self, k: Value, kn: Value, n: Value, h: Value, phase: Value, held: Value) -> Value:
         """All tiles of one phase of one row; gives the number of sums held so far."""
@@ -179,6 +203,7 @@ class _Driver:
         y_line = f.at(self.y_start, self.scalar, line)
         bias = self._bias(k)
         stop = f.least(self.q0 + self.column_block, count)
+        stop = f.select(self.fills & entries.equals(0), self.q0, stop)
         pixels = f.least(count, self.tile)
         last = f.greatest(count - self.tile, 0)
         tiles = f.loop(stop, start=self.q0, step=self.tile, carry=[held], name="tile")

@@ -130,7 +130,7 @@ def _in_vectors(
     line = Line(f, scalar, first, end, f.null())
     # Where no instruction reads by a mask, one branch for a vector that is whole costs less.
     masked = f.target.vector_bytes > 16
-    head, tail = ([_between(line, *pair) for pair in pairs] if masked else pairs for pairs in ends)
+    head, tail = ([between(line, *pair) for pair in pairs] if masked else pairs for pairs in ends)
     # Of every second column, a vector reads one more than it takes, which must be there.
     simple = (first <= width) & (end >= last + (every - 1))
     with f.when(simple):
@@ -181,12 +181,12 @@ def window(line: Line, source: Value, place: Value, first: Value, end: Value) ->
     with f.either(whole, line.type) as choice:
         choice.yes(f.load(line.type, at))
         choice.otherwise()
-        mask = _between(line, first, end)
+        mask = between(line, first, end)
         choice.no(masked_load(f, line.type, at, mask))
     return choice.result
 
 
-def _between(line: Line, first: Value, end: Value) -> Value:
+def between(line: Line, first: Value, end: Value) -> Value:
     """The mask of lanes first…end−1."""
     f, width = line.f, line.width
     below_end = first_lanes(f, f.greatest(f.least(end, width), 0), width)

@@ -17,13 +17,14 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    load_square,
     masked_load,
     shuffle,
     splat,
     transpose,
     vector,
 )
-from tilewright.kernel.tiles.pack_rows import Line, window
+from tilewright.kernel.tiles.pack_rows import Line, between, window
 from tilewright.plan.target import Target
 
 #: What a packing function is called with.
@@ -50,9 +51,12 @@ def name(scalar: str, schedule: str) -> str:
 def emit(target: Target, scalar: str, schedule: str) -> str:
     """A packing function."""
     f = Function(name(scalar, schedule), target, ARGUMENTS)
-    line = Line(f, scalar, f["first"], f["end"], f["source"])
+    every = 2 if schedule == "columns2" else 1
+    # Most often the next line to be packed follows in memory, or the one after it where columns are left out.
+    ahead = f["length"] * (every * every)
+    line = Line(f, scalar, f["first"], f["end"], f["source"], ahead)
     if schedule in ("columns1", "columns2"):
-        _turn(line, 1 if schedule == "columns1" else 2)
+        _turn(line, every)
     elif schedule == "channels":
         _copy(line)
     else:
@@ -70,7 +74,16 @@ def _turn(line: Line, every: int) -> None:
         inside = (b >= line.first) & (b + width < line.end + (every == 1))
         whole = inside & (c + width <= f["channels"]) & (b + width <= f["length"])
         with f.when(whole):
-            for i, turned in enumerate(transpose(f, _rows(line, every, c, b, checked=False))):
+            if every == 1:
+                starts = [
+                    f.at(line.start, line.scalar, (c + i) * f["channel_step"] + b) for i in range(width)
+                ]
+                for start in starts:
+                    f.soon(f.at(start, line.scalar, line.ahead, wild=True))
+                square = load_square(f, line.type, starts)
+            else:
+                square = transpose(f, _rows(line, every, c, b, checked=False))
+            for i, turned in enumerate(square):
                 f.store(turned, f.at(f["out"], line.scalar, (b + i) * f["pitch"] + c))
         with f.when(whole.equals(0)):
             for i, turned in enumerate(transpose(f, _rows(line, every, c, b, checked=True))):
@@ -82,23 +95,31 @@ def _rows(line: Line, every: int, c: Value, b: Value, *, checked: bool) -> list[
     """A square: for each of a vector's lanes of channels, a vector of columns."""
     f, width = line.f, line.width
     even = [2 * i for i in range(width)]
+    # In columns: of every second one, 2·first … 2·end − 2 exist; nothing behind the last one may be touched.
+    ends = [(line.first - b, line.end - b)]
+    if every == 2:
+        low = line.first * 2 - b * 2, line.end * 2 - 1 - b * 2
+        ends = [low, (low[0] - width, low[1] - width)]
+    # Where no instruction reads by a mask, one branch for a vector that is whole costs less.
+    masked = f.target.vector_bytes > 16
+    masks = [between(line, *pair) for pair in ends] if masked and checked else []
     rows = []
     for i in range(width):
-        source = f.at(line.start, line.scalar, (c + i) * f["channel_step"], wild=True)
-        if not checked:
-            at = f.at(source, line.scalar, b * every, wild=True)
-            low = f.load(line.type, at)
-            rows.append(low if every == 1 else shuffle(f, low, f.load(line.type, at, width), even))
-            continue
-        # A channel that isn't there has no columns: all zeros, nothing read.
-        last = f.select(c + i < f["channels"], line.end, 0)
-        if every == 1:
-            rows.append(window(line, source, b, line.first - b, last - b))
-            continue
-        first, end = line.first * 2 - b * 2, last * 2 - 1 - b * 2
-        low = window(line, source, b * 2, first, end)
-        high = window(line, source, b * 2 + width, first - width, end - width)
-        rows.append(shuffle(f, low, high, even))
+        source = f.at(line.start, line.scalar, (c + i) * f["channel_step"] + b * every, wild=True)
+        f.soon(f.at(source, line.scalar, line.ahead, wild=True))
+        found = []
+        for part, (first, end) in enumerate(ends):
+            at = f.at(source, line.scalar, part * width, wild=True)
+            # A channel that isn't there has no columns: all zeros, nothing read.
+            there = c + i < f["channels"]
+            if not checked:
+                found.append(f.load(line.type, at))
+            elif masked:
+                known = f.select(there, masks[part], f.number(masks[part].type, 0))
+                found.append(masked_load(f, line.type, at, known))
+            else:
+                found.append(window(line, at, f.number("i64", 0), first, f.select(there, end, 0)))
+        rows.append(found[0] if every == 1 else shuffle(f, *found, even))
     return rows
 
 

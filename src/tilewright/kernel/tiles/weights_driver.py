@@ -28,9 +28,9 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    load_square,
     masked_store,
     size_of,
-    transpose,
     vector,
 )
 from tilewright.kernel.tiles.fields import Fields
@@ -182,8 +182,8 @@ class Driver:
             out = f.at(self.packed_gy, self.scalar, place)
             count = f.least(self.kn - p * self.panel, self.panel)
             # Lanes behind the last output meet sums that nobody reads, but must be numbers that cost no time.
-            with f.when(count < self.panel), f.loop(self.qn * self.panel) as i:
-                f.store(f.number(self.scalar, 0), out, i)
+            with f.when(count < self.panel), f.loop(self.qn * self.panel, step=self.width) as i:
+                f.store(f.number(vector(self.width, self.scalar), 0), out, i)
             zero = f.number("i64", 0)
             f.call(
                 self.pack_gy, source, out, count, self.panel, zero, self.qn, self.qn,
@@ -297,9 +297,9 @@ class Driver:
             rows = []
             for i in range(width):
                 place = f.load("i64", places, f.least(first + i, total - 1))
-                rows.append(f.load(type, sums, place))
+                rows.append(f.at(sums, self.scalar, place))
             k = group * width
-            for lane, turned in enumerate(transpose(f, rows)):
+            for lane, turned in enumerate(load_square(f, type, rows)):
                 with f.when(k + lane < self.kn):
                     out = f.at(self.gw_start, self.scalar, (k + lane) * self.gw_output + first)
                     masked_store(f, turned, out, mask)
