@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from cli.commands import Command
@@ -11,23 +13,27 @@ from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import NAMES as PADDINGS
 from tilewright.kernel import conv_tiles, jit
 from tilewright.op.arrays import NUMBERS
-from tilewright.plan import choose, named, runnable
+from tilewright.plan import choose, named, precision, runnable
 from tilewright.plan import explain as explain_plan
 from tilewright.plan.plan import CONV_OPERATIONS
+from tilewright.plan.precision import MODES
 from tilewright.plan.target import NAMES as TARGETS
 
 pytestmark = pytest.mark.skipif(not jit.available(), reason="nothing can be compiled here")
 
-DENSE = ("explain", "--input", "8,64,56,56", "--weight", "64,64,3,3", "--padding", "same")
+WINOGRAD = ("explain", "--input", "8,64,56,56", "--weight", "64,64,3,3", "--padding", "same")
+DENSE = (*WINOGRAD, "--precision", "exact")
 FEW = ("explain", "--input", "60,1,28,28", "--weight", "32,1,5,5")
 
 
 def test_the_plan_and_why(tilewright: Command) -> None:
     dims = ConvDims.of((8, 64, 56, 56), (64, 64, 3, 3), padding="same")
-    expected = explain_plan("forward", dims, "float32")
+    with precision("exact"):
+        expected = explain_plan("forward", dims, "float32")
     out = tilewright(*DENSE).out
     assert out.startswith(f"{expected.plan}\nFamilies, in the order they are asked\n")
     assert "  tiles-pointwise  declines: it needs one tap, stride 1 and no padding\n" in out
+    assert '  tiles-winograd   declines: precision("exact") is set\n' in out
     assert f"  {expected.plan.family:<16} accepts: chosen\n" in out
 
 
@@ -56,7 +62,8 @@ def test_the_program_is_the_one_that_runs(tilewright: Command, target: str, layo
     dims = ConvDims.of((8, 64, 56, 56), (64, 64, 3, 3), padding="same")
     found = tilewright(*DENSE, "--target", target, "--layout", layout, "--json").json
     assert found["target"] == target
-    plan = choose("forward", dims, "float32", None, layout, named(target))
+    with precision("exact"):
+        plan = choose("forward", dims, "float32", None, layout, named(target))
     assert found["plan"] == str(plan)
     assert f"in {target} registers" in found["plan"]
     x = np.empty(dims.input_shape, np.float32)
@@ -91,6 +98,26 @@ def test_the_blocks_in_words(tilewright: Command) -> None:
         f"  scratch          {shown['scratch_bytes'] / 1024:.1f} KiB a thread\n",
     ):
         assert words in out
+
+
+@pytest.mark.parametrize("operation", CONV_OPERATIONS)
+def test_winograds_algorithm(tilewright: Command, operation: str) -> None:
+    arguments = (*WINOGRAD, "--operation", operation, "--target", "avx2")
+    out = tilewright(*arguments).out
+    shown = tilewright(*arguments, "--json").json
+    assert shown["family"] == "tiles-winograd"
+    blocks = shown["program"]["blocks"]
+    across = "input channels" if operation == "weight_gradient" else "pieces of 2×2"
+    for words in (
+        f" × {blocks['scalars']} {across}\n",
+        f"  rows of pieces   {blocks['line_block']} of 28 at a time\n",
+        f"  pieces           {blocks['pieces']} at a time, of 2×2 outputs\n",
+    ):
+        assert words in out
+    assert "\n  columns " not in out
+    width = 16 if operation == "weight_gradient" else len("transform_weights")
+    for kernel in shown["program"]["kernels"]:
+        assert f"\n  {kernel['role']:<{width}} {kernel['name']}\n" in out
 
 
 def test_a_weight_gradient_in_words(tilewright: Command) -> None:
@@ -148,7 +175,7 @@ def test_the_code_of_all_kernels(tilewright: Command) -> None:
 
 
 def test_a_kernel_that_serves_twice_is_printed_once(tilewright: Command) -> None:
-    arguments = ("--input", "4,32,8,8", "--weight", "32,32,3,3", "--operation", "weight_gradient")
+    arguments = ("--input", "4,32,8,8", "--weight", "32,32,5,5", "--operation", "weight_gradient")
     out = tilewright("explain", *arguments, "--target", "avx2", "--ir").out
     assert "; pack_turned_float_columns1 (pack_x) for avx2\n" in out
     assert out.count("define void @pack_turned_float_columns1(") == 1
@@ -265,9 +292,12 @@ def test_the_names_written_out_are_those_of_the_library() -> None:
     assert module.DTYPES == NUMBERS
     assert module.TARGETS == TARGETS
     assert module.PADDINGS == PADDINGS
+    assert module.MODES == MODES
     roles = set()
-    for operation in CONV_OPERATIONS:
-        dims = ConvDims.of((2, 8, 9, 9), (8, 8, 3, 3), padding=1)
+    # With so many channels Winograd's algorithm serves, with fewer it doesn't.
+    for operation, channels in product(CONV_OPERATIONS, (8, 64)):
+        dims = ConvDims.of((2, channels, 16, 16), (channels, channels, 3, 3), padding=1)
         plan = choose(operation, dims, "float32", None, "channels_first", named("avx2"))
-        roles |= set(conv_tiles.outline(plan, (2592, 324, 36, 4), (2592, 324, 36, 4)).kernels)
+        strides = (channels * 1024, 1024, 64, 4)
+        roles |= set(conv_tiles.outline(plan, strides, strides).kernels)
     assert set(module.KERNELS) == roles

@@ -22,7 +22,11 @@ DTYPES = (
     "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
 )  # fmt: skip
 TARGETS = ("avx512", "avx2", "baseline", "neon")
-KERNELS = ("driver", "micro", "pack_rows", "pack_weights", "store", "pack_x", "pack_gy")
+MODES = ("fast", "exact")
+KERNELS = (
+    "driver", "micro", "pack_rows", "pack_weights", "store", "pack_x", "pack_gy",
+    "transform_input", "transform_weights", "transform_output",
+)  # fmt: skip
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 
 # How a remark begins: in IR, and in the assembly of x86 and of ARM.
@@ -69,6 +73,7 @@ class Padding(click.ParamType):  # type: ignore[type-arg]
     short_help="How a convolution is computed: family, tiles, blocks, code.",
     examples=(
         ("tilewright explain --input 8,64,56,56 --weight 64,64,3,3 --padding same", ""),
+        ("tilewright explain --input 8,64,56,56 --weight 64,64,3,3 --precision exact", ""),
         ("tilewright explain --input 8,64,56,56 --weight 64,64,3,3 --asm --kernel micro", ""),
         ("tilewright explain --input 1,3,224,224 --weight 64,3,7,7 --stride 2 --padding 3 --target neon", ""),
         ("tilewright explain --input 60,1,28,28 --weight 32,1,5,5 --operation weight_gradient --json", ""),
@@ -119,6 +124,13 @@ class Padding(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--target", type=click.Choice(TARGETS), help="Compile for this; the processor's widest if left out."
 )
+@click.option(
+    "--precision",
+    type=click.Choice(MODES),
+    default="fast",
+    show_default=True,
+    help="What tilewright.precision is set to; exact does without Winograd's algorithm.",
+)
 @click.option("--ir", is_flag=True, help="Print the kernels' LLVM IR.")
 @click.option("--asm", is_flag=True, help="Print the kernels' assembly.")
 @click.option("--kernel", type=click.Choice(KERNELS), help="Of the kernels, only this one.", metavar="KERNEL")
@@ -134,6 +146,7 @@ def explain(
     dtype: str,
     layout: str,
     target: str | None,
+    precision: str,
     ir: bool,
     asm: bool,
     kernel: str | None,
@@ -145,8 +158,8 @@ def explain(
     it is done in, and the kernels. With --ir or --asm the kernels' code is printed alone, with --json beside
     the rest. A --target that this processor can't run is explained like any other.
 
-    KERNEL is driver, micro, pack_rows, pack_weights or store, for weight gradients driver, micro, pack_x or
-    pack_gy.
+    KERNEL is driver, micro, pack_rows, pack_weights or store, and with Winograd's algorithm transform_input,
+    transform_weights or transform_output; for weight gradients it is driver, micro, pack_x or pack_gy.
     """
     if kernel is not None and not (ir or asm):
         raise click.UsageError("--kernel chooses among what --ir and --asm print: give one of them too.")
@@ -163,7 +176,8 @@ def explain(
         op="explain",
     )
     chosen = None if target is None else planning.named(target)
-    explanation = planning.explain(operation, dims, dtype, layout, chosen)
+    with planning.precision(precision):
+        explanation = planning.explain(operation, dims, dtype, layout, chosen)
     program = _program(explanation.plan, layout)
     code = _code(explanation.plan, program, kernel) if ir or asm else {}
     if as_json:
@@ -272,8 +286,9 @@ def _print(explanation: Explanation, program: Program | None) -> None:
     for name, text in _blocks(plan, program):
         _line(name, text)
     _heading("Kernels")
+    width = max(len(role) for role in program.kernels)
     for role, (name, _) in program.kernels.items():
-        _line(role, name)
+        _line(role, name, width)
 
 
 def _blocks(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
@@ -287,6 +302,10 @@ def _blocks(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
         along, across = across, along
     if about.get("folded"):
         across = "input channels and line taps"
+    lines = {"line": "lines", "column": "columns"}
+    if "pieces" in about:
+        lines = {"line": "rows of pieces"}
+        across = across if gradient else "pieces of 2×2"
     width = named(plan.target).vector_bytes // _itemsize(plan.dtype)
     plural = "" if about["vectors"] == 1 else "s"
     yield "tile", f"{about['vectors']} vector{plural} of {width} {along} × {about['scalars']} {across}"
@@ -295,9 +314,11 @@ def _blocks(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
     else:
         # Of a data gradient these are the channels of y, and those of x.
         names = {"channel": "channels read", "output": "channels written", "batch": "samples"}
-    for key, name in (names | {"line": "lines", "column": "columns"}).items():
+    for key, name in (names | lines).items():
         total = about["batch" if key == "batch" else f"{key}s"]
         yield name, f"{about[f'{key}_block']} of {total} at a time"
+    if "pieces" in about:
+        yield "pieces", f"{about['pieces']} at a time, of 2×2 outputs"
     if gradient:
         yield "shares", f"{about['shares']}, added up in order at the end"
     yield "units", f"{program.units}, spread over the threads"
@@ -327,8 +348,8 @@ def _heading(text: str) -> None:
     click.secho(text, bold=True)
 
 
-def _line(name: str, value: str) -> None:
-    click.echo(f"  {name:<16} {value}")
+def _line(name: str, value: str, width: int = 16) -> None:
+    click.echo(f"  {name:<{max(width, 16)}} {value}")
 
 
 # -- JSON ------------------------------------------------------------------------------------------------

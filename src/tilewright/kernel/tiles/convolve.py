@@ -309,6 +309,8 @@ def spatial(dims: ConvDims, x_steps: Steps, y_steps: Steps) -> tuple[list[Axis],
     axes = axes_of(dims)
     found: list[tuple[Axis, int, int]] = []
     for axis, x_step, y_step in zip(axes, x_steps, y_steps, strict=True):
+        if _plain(axis) and axis.size == 1 and len(axes) > 1:
+            continue  # nothing happens along it
         if found and _plain(axis) and _plain(found[-1][0]):
             before, x_before, y_before = found[-1]
             if x_before == x_step * axis.size and y_before == y_step * axis.output:
@@ -316,6 +318,7 @@ def spatial(dims: ConvDims, x_steps: Steps, y_steps: Steps) -> tuple[list[Axis],
                 found[-1] = (Axis(size, size, 1, 1, 1, 1, 0), x_step, y_step)
                 continue
         found.append((axis, x_step, y_step))
+    found = found or [(axes[-1], x_steps[-1], y_steps[-1])]
     return [a for a, _, _ in found], tuple(x for _, x, _ in found), tuple(y for _, _, y in found)
 
 
