@@ -15,6 +15,8 @@ from tilewright.kernel.builder import (
     Value,
     first_lanes,
     lane,
+    load_columns,
+    load_square,
     masked_load,
     masked_store,
     shuffle,
@@ -104,6 +106,33 @@ def test_transpose(target: Target, scalar: str) -> None:
         built(target, {"x": "ptr", "out": "ptr"}, body)(x, out)
         np.testing.assert_array_equal(out, [[x[j][i] for j in range(side)] for i in range(side)])
         count *= 2
+
+
+@every_target
+@every_scalar
+def test_columns_and_squares_from_memory(target: Target, scalar: str) -> None:
+    """Rows at any distance, of which nothing is read but what is asked for."""
+    width = width_of(target, scalar)
+    few = 16 // np.dtype(DTYPES[scalar]).itemsize
+
+    def body(f: Function) -> None:
+        type = vector(width, scalar)
+        for i, column in enumerate(
+            load_columns(f, type, [f.at(f["few"], scalar, few * r) for r in range(width)])
+        ):
+            f.store(column, f["columns"], i * width)
+        for i, turned in enumerate(
+            load_square(f, type, [f.at(f["x"], scalar, width * r) for r in range(width)])
+        ):
+            f.soon(f.at(f["x"], scalar, 1 << 40, wild=True))
+            f.store(turned, f["out"], i * width)
+
+    run = built(target, dict.fromkeys(("few", "columns", "x", "out"), "ptr"), body)
+    some, x = (guarded(numbers(scalar, width, columns)) for columns in (few, width))
+    columns, out = (np.full((count, width), JUNK, DTYPES[scalar]) for count in (few, width))
+    run(some, columns, x, out)
+    np.testing.assert_array_equal(columns, some.T)
+    np.testing.assert_array_equal(out, x.T)
 
 
 @every_target

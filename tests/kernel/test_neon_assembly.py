@@ -126,8 +126,8 @@ def test_nothing_calls_the_c_library(name: str) -> None:
 def test_drivers_call_kernels_through_their_addresses(name: str) -> None:
     for kernel, (role, lines, _) in kernels(named(name)).items():
         calls = len(assembly.indirect_calls(lines))
-        # At least packing of both operands, the micro-kernel, and storing or another way of packing.
-        assert calls >= 4 if role == "driver" else calls == 0, kernel
+        # At least packing of both operands and the micro-kernel; storing too, but of weight gradients.
+        assert calls >= 3 if role == "driver" else calls == 0, kernel
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -143,7 +143,9 @@ def test_packing_and_storing_move_whole_vectors(name: str) -> None:
             kernel.startswith("pack_rows") and kernel.endswith("channels")
         )
         unmasked = target.name in ("neon", "baseline")
-        assert read or (unmasked and masked_reads), kernel
+        # Taps are read 16 bytes at a time, and vectors put together of them.
+        pieces = "_taps_" in kernel
+        assert read or pieces or (unmasked and masked_reads), kernel
         assert written or (unmasked and role == "store"), kernel
         checked.update(re.findall("^(pack_rows|pack_weights|pack_turned|store)_", kernel))
     assert len(checked) == 4

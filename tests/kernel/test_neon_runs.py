@@ -67,6 +67,8 @@ class Case:
         found = found.astype(np.float64)
         if "shares" in self.program.about:
             found = np.add.reduce(found, axis=0)
+        if self.program.about.get("exchanged"):
+            found = found.swapaxes(0, 1)
         try:
             assert_same(found, self.expected, rtol=0, atol=self.tolerance, reason="rounding of a long sum")
         except AssertionError as error:
@@ -157,6 +159,8 @@ def case(number: int, dims: ConvDims, operation: str) -> Case:
         program = conv_tiles.outline(plan, x.strides, gy.strides)
         gw = np.full((int(program.about["shares"]), *dims.weight_shape), np.nan, dtype)
         places = {"x": x, "gy": gy, "gw": gw}
+        if program.about.get("exchanged"):
+            places = {"x": gy, "gy": x, "gw": gw.swapaxes(1, 2).copy()}
         expected = reference.conv.weight_gradient(dims, wide[0], wide[2])
         most = reference.conv.weight_gradient(dims, size[0], size[2])
         count = dims.batch * math.prod(dims.output)

@@ -260,6 +260,8 @@ class Weights:
         outputs, channels, taps = int(rng.integers(1, lanes + 1)), *rng.integers(1, 12, 2).tolist()
         if rng.random() < 0.3:
             outputs = lanes
+        if schedule == "taps":
+            taps += 3  # as many as fit 16 bytes, at least
         gap = int(rng.integers(0, 20))
         if schedule == "flat":
             return cls(outputs, channels, taps, channels * taps + gap, taps, 1)
@@ -275,7 +277,8 @@ class Weights:
 @every_target
 @every_scalar
 @pytest.mark.parametrize(
-    ("schedule", "vectors"), [("flat", 1), ("flat", 2), ("flat", 3), ("lanes", 1), ("lanes", 4), ("any", 0)]
+    ("schedule", "vectors"),
+    [("flat", 1), ("flat", 2), ("flat", 3), ("lanes", 1), ("lanes", 4), ("taps", 1), ("taps", 2), ("any", 0)],
 )
 def test_weights(target: Target, scalar: str, schedule: str, vectors: int) -> None:
     # One by one, a panel may have any number of lanes.

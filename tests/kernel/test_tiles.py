@@ -1,4 +1,4 @@
-"""The compiled families: every instruction set on dense geometries, small blocks, bits, and errors of rounding."""
+"""The compiled families: every instruction set, dense geometries, small blocks, bits, errors of rounding."""
 
 from __future__ import annotations
 
@@ -152,13 +152,13 @@ def check_winograd(dims: ConvDims, target: Target, last: tuple[bool, bool]) -> N
     w = guarded(random_array(dims.weight_shape, 2).astype("f4"), "start")
     bias = guarded(random_array((dims.out_channels,), 4).astype("f4"))
     wide = [array.astype("f8") for array in (x, w, bias, gy)]
-    for operation, expected, given in (
+    for operation, expected, operands in (
         ("forward", reference.conv.forward(dims, *wide[:3]), (x, w, bias)),
         ("data_gradient", reference.conv.data_gradient(dims, wide[3], wide[1]), (gy, w)),
         ("weight_gradient", reference.conv.weight_gradient(dims, wide[0], wide[3]), (x, gy)),
     ):
         out = laid_out(np.full(expected.shape, np.nan, "f4"), last[1] and operation != "weight_gradient")
-        run(plan_for(operation, "tiles-winograd", dims, "float32", target), *given, out)
+        run(plan_for(operation, "tiles-winograd", dims, "float32", target), *operands, out)
         places = dims.batch * int(np.prod(dims.output))
         terms = max(dims.reduction, dims.taps * dims.out_channels // dims.groups, places)
         assert_same(
@@ -232,6 +232,11 @@ def test_small_blocks(target: Target) -> None:
 
 
 _SEVERAL_UNITS = [
+    # Lines and rows exchanged; outputs that read nothing; few outputs as the scalars; phases of two lengths.
+    ConvDims.of((3, 40, 17, 17), (48, 40, 1, 7), padding=(0, 3)),
+    ConvDims.of((5, 48, 15, 14), (72, 48, 1, 1), stride=2),
+    ConvDims.of((3, 40, 33, 31), (5, 40, 1, 1)),
+    ConvDims.of((2, 36, 17, 17), (40, 36, 3, 3), stride=2),
     ConvDims.of((5, 40, 19, 23), (70, 40, 3, 3), padding=1),
     ConvDims.of((2, 33, 30, 31), (17, 33, 5, 3), stride=2, padding=2),
     ConvDims.of((3, 130, 27, 15), (40, 130, 3, 3), padding=1),
@@ -240,6 +245,13 @@ _SEVERAL_UNITS = [
     ConvDims.of((7, 2, 50), (6, 1, 9), groups=2, padding="causal"),
     ConvDims.of((2, 16, 9, 10, 11), (24, 16, 3, 3, 3), padding=1),
 ]
+
+
+@pytest.mark.parametrize("target", _TARGETS, ids=str)
+@pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
+@pytest.mark.parametrize("dims", _SEVERAL_UNITS, ids=str)
+def test_several_units(target: Target, dims: ConvDims, last: bool) -> None:
+    check(dims, "float32", target, (last, last))
 
 
 @pytest.mark.parametrize("dims", _SEVERAL_UNITS, ids=str)

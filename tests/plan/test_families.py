@@ -10,7 +10,17 @@ from hypothesis import given
 
 from tilewright.errors import ArgumentError
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.plan import FAMILIES, SCRATCH_BYTES, choose, compiled, explain, families, forget, host, processor
+from tilewright.plan import (
+    FAMILIES,
+    SCRATCH_BYTES,
+    choose,
+    compiled,
+    explain,
+    families,
+    forget,
+    host,
+    processor,
+)
 from tilewright.plan.plan import tile_within
 
 _POINTWISE = ConvDims.of((2, 64, 7, 7), (32, 64, 1, 1))

@@ -85,7 +85,8 @@ _NUMPYS_OWN = 128 << 10
 
 
 @pytest.mark.parametrize(
-    ("network", "least"), [(_classifier, buffers.LARGE), (_everything_else, _NUMPYS_OWN), (_pools, _NUMPYS_OWN)]
+    ("network", "least"),
+    [(_classifier, buffers.LARGE), (_everything_else, _NUMPYS_OWN), (_pools, _NUMPYS_OWN)],
 )
 def test_steady_training_takes_no_fresh_large_memory(
     network: Callable[[], Callable[[], Any]], least: int

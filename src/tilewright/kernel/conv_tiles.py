@@ -49,6 +49,15 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     """Writes the gradient of the weights into ``gw``: the shares of the sum, added in order."""
     x, gy = _readable(x), _readable(gy)
     found = _weight_program(plan, x.strides, gy.strides)
+    if found.exchanged:
+        shares = buffers.empty((found.shares, gw.shape[1], gw.shape[0]), gw.dtype)
+        found.program.run(address(gy), address(x), address(shares), 0)
+        # One tap: the axes behind the first two have one place each.
+        taps: tuple[Any, ...] = (0,) * (gw.ndim - 2)
+        total = buffers.empty(shares.shape[1:], gw.dtype)
+        np.add.reduce(shares, axis=0, out=total)
+        np.copyto(gw[(..., *taps)], total.T)
+        return
     if found.shares == 1 and gw.flags.c_contiguous and gw.flags.aligned:
         found.program.run(address(x), address(gy), address(gw), 0)
         return
@@ -154,7 +163,7 @@ def _weight_maker(plan: Plan) -> Callable[..., weights.WeightProgram]:
 
 
 def forget() -> None:
-    """Forget all programs: they are made anew, by the numbers of :mod:`tilewright.plan.tiles` as they are then."""
+    """Forget all programs: the next are made by the numbers of ``tilewright.plan.tiles`` as they are then."""
     program_for.cache_clear()
     _weight_program.cache_clear()
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.kernel import buffers
+from tilewright.op.memory import BLOCK
 
 Array = npt.NDArray[Any]
 
@@ -158,9 +159,13 @@ class Generator:
         if few in (0, 65536):
             kept[...] = few > 0
             return kept
-        drawn = self.numpy.bit_generator.random_raw(-(-kept.size // 4))
-        bits = np.asarray(drawn, np.uint64).view(np.uint16)[: kept.size].reshape(kept.shape)
-        return np.less(bits, np.uint16(few), out=kept)
+        flat, raw = kept.reshape(-1), self.numpy.bit_generator.random_raw
+        # A block of them at a time, which stays in the cache: the generator always draws into fresh memory.
+        for start in range(0, flat.size, BLOCK):
+            part = flat[start : start + BLOCK]
+            bits = np.asarray(raw(-(-part.size // 4)), np.uint64).view(np.uint16)[: part.size]
+            np.less(bits, np.uint16(few), out=part)
+        return kept
 
 
 def _checked_state(state: Mapping[str, Any]) -> dict[str, Any]:

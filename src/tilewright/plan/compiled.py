@@ -21,8 +21,8 @@ SCRATCH_BYTES = 4 << 20
 # Of it, what the smallest possible blocks may take: packed weights of one panel and one channel, packed
 # lines of one tile and one channel. The rest is room to block well.
 _LEAST_BYTES = 1 << 20
-# Places of the lead axes (all but the last two): their table has 8 bytes for each, and is made when a geometry
-# is first met.
+# Places of the lead axes (all but the last two): their table has 8 bytes for each, and is made when a
+# geometry is first met.
 _LEAD_PLACES = 1 << 20
 
 _DTYPES = ("float32", "float64")
@@ -37,7 +37,8 @@ def turn_off(reason: str) -> None:
     if not _state["off"]:
         _state["off"] = reason
         warnings.warn(
-            f"Tilewright's compiled kernels can't be used: {reason}. The NumPy kernels serve instead, slower.",
+            f"Tilewright's compiled kernels can't be used: {reason}. "
+            "The NumPy kernels serve instead, slower.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -169,6 +170,15 @@ def is_pointwise(dims: ConvDims) -> bool:
     return dims.taps == 1 and all(n == 1 for n in steps) and all(pair == (0, 0) for pair in dims.padding)
 
 
+def exchanges_sides(dims: ConvDims, width: int) -> bool:
+    """Whether the weight gradient, as a product of matrices, is computed as its transpose."""
+    return (
+        is_pointwise(dims)
+        and dims.groups == 1
+        and tiles.exchanges(width, dims.out_channels, dims.in_channels)
+    )
+
+
 def _declines(operation: str, dims: object, dtype: str, target: Target | None) -> str:
     reason = _unavailable()
     if reason:
@@ -232,7 +242,10 @@ def _weights(family: str, operation: str, dims: ConvDims, dtype: str, target: Ta
     target = target or host()
     width = target.vector_bytes // np.dtype(dtype).itemsize
     outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+    along, across = "output channels", "input channels"
+    if exchanges_sides(dims, width):
+        along, across, outputs, channels = across, along, channels, outputs
     _, tile, vectors = tiles.weight_tile_for(target, width, outputs, channels)
     plural = "s" if vectors > 1 else ""
-    words = f"{vectors} vector{plural} of {width} output channels by {tile} input channels"
+    words = f"{vectors} vector{plural} of {width} {along} by {tile} {across}"
     return Plan(operation, family, dims, dtype, (tile,), 1, SCRATCH_BYTES, words, target.name)

@@ -13,7 +13,7 @@ _mode = "fast"
 
 
 class precision:  # noqa: N801 - used like a function, as in `tw.precision("exact")`
-    """Set how exact float32 convolution has to be, for the whole process; or for the length of a ``with`` block.
+    """Set how exact float32 convolution has to be: for the process, or for the length of a ``with`` block.
 
     ``"fast"``, the default, computes 3×3 convolution with stride 1 by Winograd's F(2×2, 3×3) where that is
     faster: 16 multiplications for every 36. Its rounding errors were measured at about twice those of the

@@ -14,8 +14,9 @@ PACKED_BYTES = 512 << 10
 HELD_BYTES = 1 << 20
 # Packed weights of one panel and one block of channels: they stream from the second-level cache.
 WEIGHTS_BYTES = 256 << 10
-# Channels times lines that a tile reads: a cache line of 64 bytes for each of 256 is 16 KiB, two lines where a
-# tile lies across: what a first-level cache of 32 KiB holds, or nearly, beside the weights that stream through.
+# Channels times lines that a tile reads: a cache line of 64 bytes for each of 256 is 16 KiB, two lines where
+# a tile lies across: what a first-level cache of 32 KiB holds, or nearly, beside the weights that stream
+# through.
 WINDOW_LINES = 256
 # Pixels per unit, at least: a weight is packed (about one cycle) once per unit, and used once per 16 pixels.
 PIXELS = 256
@@ -24,7 +25,8 @@ UNITS = 16
 
 
 # Two vectors of output channels by many scalars come nearest to the machine's limit on most layers. Another
-# tile has to be better by more than a twentieth: each needs kernels of its own, and a network should need few.
+# tile has to be better by more than a twentieth: each needs kernels of its own, and a network should need
+# few.
 STANDARD_VECTORS = 2
 STANDARD_COST = 0.95
 
@@ -167,6 +169,11 @@ def _candidates(target: Target, width: int, outputs: int, row: int) -> list[Tile
         count = -(-outputs // most)
         found.append(Tile("by_pixels", vectors, -(-outputs // count)))
     return found
+
+
+def exchanges(width: int, outputs: int, channels: int) -> bool:
+    """Whether a weight gradient's vectors should run along input channels: of outputs none would be full."""
+    return outputs < min(width, channels)
 
 
 def weight_tile_for(target: Target, width: int, outputs: int, features: int) -> tuple[int, int, int]:

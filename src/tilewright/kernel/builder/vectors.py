@@ -62,9 +62,9 @@ def load_columns(f: Function, type: str, rows: Sequence[Value]) -> list[Value]:
 
     Scalar loop: ``for j in columns, i in lanes: out[j][i] = rows[i][j]``
 
-    Pieces of 16 bytes are put together so that rows that become neighbours lie in neighbouring vectors, at the
-    same place. What is left is a small square to turn over at each place, which takes half as many steps as
-    turning over a square of whole vectors.
+    Pieces of 16 bytes are put together so that rows that become neighbours lie in neighbouring vectors, at
+    the same place. What is left is a small square to turn over at each place, which takes half as many steps
+    as turning over a square of whole vectors.
     """
     few = 16 // size_of(element(type))
     pieces = [f.load(vector(few, element(type)), row) for row in rows]

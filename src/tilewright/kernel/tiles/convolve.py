@@ -25,7 +25,8 @@ Words = dict[str, int | Table]
 #: Functions of a program by what they are for, each as its name and what emits it; "driver" calls the others.
 Kernels = dict[str, tuple[str, jit.Emit]]
 
-# A block of lines that is nearly the whole becomes the whole: neighbouring blocks pack the lines between them twice.
+# A block of lines that is nearly the whole becomes the whole: neighbouring blocks pack the lines between
+# them twice.
 WHOLE = 1.25
 SCALARS = {"float32": "float", "float64": "double"}
 
@@ -141,6 +142,10 @@ class _Maker:
             if per_line * span <= budget or column_block <= pixels:
                 break
             column_block = max(up(column_block // 2, pixels), pixels)
+        if per_line * span > budget:
+            # Many taps far apart: fewer channels at a time.
+            channel_block = even(channels, max(budget // (leads.most * pitch * span), 1))
+            per_line = leads.most * channel_block * pitch
         held = channels > channel_block
         held_pixels = (tiles.HELD_BYTES // self.itemsize) // max(outputs, 1) if held else 1 << 40
         total = dims.batch * math.prod(axis.output for axis in lead_axes) * line.output * longest
@@ -161,12 +166,15 @@ class _Maker:
         column_blocks = -(-longest // column_block)
         units = dims.groups * batch_blocks * len(leads.outputs) * len(lines.blocks) * column_blocks
         output_block = up(-(-outputs // self._parts(units, panel)), panel)
-        output_blocks = -(-outputs // output_block)
-        units *= output_blocks
         tiles_held = 1
         if held:
             per_row = sum(-(-min(column_block, n) // pixels) for n in counts)
-            tiles_held = batch_block * lines.block * per_row * -(-output_block // panel)
+            per_panel = batch_block * lines.block * per_row
+            most = 2 * tiles.HELD_BYTES // (self.itemsize * per_panel * pixels * panel)
+            output_block = min(output_block, max(most, 1) * panel)
+            tiles_held = per_panel * -(-output_block // panel)
+        output_blocks = -(-outputs // output_block)
+        units *= output_blocks
         # -- scratch
         packed = batch_block * leads.most * lines.room * channel_block * pitch + 2 * pixels + 4 * self.width
         weights_at = up(packed, 16)
@@ -219,11 +227,13 @@ class _Maker:
         return Program(addresses["driver"], values, units, scratch, kept, kernels, about)
 
     def _blank(self, y_column: int, column_blocks: int, line_starts: Table) -> int:
-        """The columns of a line, if it pays to write it as zeros first: outputs with strides before them read nothing.
+        """The columns of a line, if lines are to be written as zeros first because some outputs read nothing.
 
         A block must have whole lines, of which the columns or the channels are consecutive.
         """
-        nothing_read = any(not phase.taps for phase in self.row.phases) or bool(np.any(np.diff(line_starts) == 0))
+        nothing_read = any(not phase.taps for phase in self.row.phases) or bool(
+            np.any(np.diff(line_starts) == 0)
+        )
         consecutive = y_column == 1 or self.problem.y_steps[1] == 1
         usable = nothing_read and consecutive and column_blocks == 1 and self.problem.activation == "none"
         return self.last.output if usable else 0
@@ -236,7 +246,7 @@ class _Maker:
         return min(-(-tiles.UNITS // 2 // units), -(-outputs // panel))
 
     def _batch_block(self, most: int, others: int, panel: int) -> int:
-        """Samples of a unit, so that packing takes least: weights once a block, samples once a range of outputs."""
+        """Samples of a unit, so that packing takes least: weights per block, samples per range of outputs."""
         dims = self.dims
         weights = dims.out_channels * dims.in_channels // dims.groups * dims.taps
         numbers = dims.batch * dims.in_channels * math.prod(dims.spatial)
@@ -355,8 +365,9 @@ def on_end(axes: list[Axis], cycles: int) -> bool:
     """Whether the last axis should be the lines, and the axis before it the rows.
 
     Taps that read the padding beside a line are left out, those beside a row are computed. That is worth
-    exchanging the two if only the last has a window (so the order of taps stays), rows don't become shorter, and
-    the multiply-adds saved, of ``cycles`` an output, take longer than going through memory across its order.
+    exchanging the two if only the last has a window (so the order of taps stays), rows don't become shorter,
+    and the multiply-adds saved, of ``cycles`` an output, take longer than going through memory across its
+    order.
     """
     line, row = axes[-2:]
     if line.kernel > 1 or row.kernel == 1 or line.output < row.output:

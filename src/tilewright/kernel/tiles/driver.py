@@ -46,7 +46,7 @@ FIELDS = Fields(
     "output_blocks", "groups", "batch_blocks", "leads", "line_blocks", "line_block_count", "column_blocks",
     # tiles
     "tile", "panel", "tiles_held", "lowest_count",
-    # columns of a line of y, if some of its outputs may read nothing and are written as zeros beforehand; else 0
+    # columns of a line of y, if some outputs read nothing and lines are written as zeros beforehand; else 0
     "blank",
     # room in the packed lines
     "lead_room", "line_room",

@@ -4,8 +4,8 @@ Definition, for a tile of V vectors by S scalars:
 
     acc[j][l] (+)= Σ_e Σ_{i < count}  scalars[soff_e + i·sstep + j] · vectors[voff_e + i·vstep + l]
 
-for l < V·lanes and j < S, where the table lists one (voff, soff) per e. Everything that multiplies and adds in
-the compiled families is this sum:
+for l < V·lanes and j < S, where the table lists one (voff, soff) per e. Everything that multiplies and adds
+in the compiled families is this sum:
 
 - forward and data gradient: e runs over taps, i over channels; one side is a tile of output channels (packed
   weights), the other a tile of pixels (packed rows);

@@ -91,7 +91,8 @@ def emit(target: Target, scalar: str, schedule: str, fields: Fields) -> str:
     return f.text()
 
 
-# Numbers between what is packed and what is asked for: 2 KiB, which takes longer to pack than memory to answer.
+# Numbers between what is packed and what is asked for: 2 KiB, which take longer to pack than memory to
+# answer.
 _AHEAD = 512
 
 
@@ -120,8 +121,8 @@ def _in_vectors(
 ) -> None:
     """Vectors along the row, of every or every second column.
 
-    All lines are alike. Where only their first and their last vector may have lanes that aren't there, the masks
-    of the two are found once for all lines.
+    All lines are alike. Where only their first and their last vector may have lanes that aren't there, the
+    masks of the two are found once for all lines.
     """
     first, end, _, _ = given
     width = f.target.vector_bytes // (4 if scalar == "float" else 8)
@@ -170,7 +171,7 @@ def _read(line: Line, b: Value, every: int, there: Sequence[Value | tuple[Value,
             found.append(masked_load(f, line.type, at, known))
         else:
             found.append(window(line, line.start, place, *known))
-    return found[0] if every == 1 else shuffle(f, *found, [2 * i for i in range(width)])
+    return found[0] if every == 1 else shuffle(f, found[0], found[1], [2 * i for i in range(width)])
 
 
 def window(line: Line, source: Value, place: Value, first: Value, end: Value) -> Value:

@@ -119,7 +119,7 @@ def _rows(line: Line, every: int, c: Value, b: Value, *, checked: bool) -> list[
                 found.append(masked_load(f, line.type, at, known))
             else:
                 found.append(window(line, at, f.number("i64", 0), first, f.select(there, end, 0)))
-        rows.append(found[0] if every == 1 else shuffle(f, *found, even))
+        rows.append(found[0] if every == 1 else shuffle(f, found[0], found[1], even))
     return rows
 
 

@@ -9,8 +9,8 @@ and 0 for lanes behind the last output.
 The gradient of the data reads the same weights with outputs and channels exchanged and the taps backwards:
 other steps, the same function. Schedules: ``flat`` (an output's channels and taps are consecutive: squares of
 vectors turned over), ``lanes`` (outputs are consecutive: whole vectors), ``taps`` (an output's taps are
-consecutive, backwards, and the next output follows: a few taps of a vector of outputs at a time), ``any`` (one by
-one).
+consecutive, backwards, and the next output follows: a few taps of a vector of outputs at a time), ``any``
+(one by one).
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ from tilewright.kernel.builder.vectors import masked_load
 from tilewright.kernel.tiles.activation import activate
 from tilewright.plan.target import Target
 
-#: The tile, where its first output goes, the bias of its first channel (or null), how many channels and pixels
-#: there are, y's steps, and the slope of leaky ReLU.
+#: The tile, where its first output goes, the bias of its first channel (or null), how many channels and
+#: pixels there are, y's steps, and the slope of leaky ReLU.
 ARGUMENTS = {
     "tile": "ptr",
     "out": "ptr",
@@ -175,15 +175,18 @@ def _across(tile: _Tile, every: int) -> None:
     f, width = tile.f, tile.width
     # In a loop of its own, where there is anything to do: squares are read piece by piece from the tile.
     needed = tile.activation != "none"
-    with f.when(f["bias"].differs(f.null())) if not needed else nullcontext():
-        with f.loop(tile.in_rows, name="finish") as row:
-            tile.finish(row)
+    with (
+        nullcontext() if needed else f.when(f["bias"].differs(f.null())),
+        f.loop(tile.in_rows, name="finish") as row,
+    ):
+        tile.finish(row)
     last = tile.in_rows - 1
     with f.loop(tile.in_rows, step=width, name="square") as first:
         left = tile.in_rows - first
         # Rows that aren't there are the last one again: what comes of them is masked.
         rows = [
-            f.at(f["tile"], tile.scalar, f.least(first + r, last) * (tile.vectors * width)) for r in range(width)
+            f.at(f["tile"], tile.scalar, f.least(first + r, last) * (tile.vectors * width))
+            for r in range(width)
         ]
         # Places of the square of which nothing is written may lie outside.
         out = f.at(f["out"], tile.scalar, first * every)

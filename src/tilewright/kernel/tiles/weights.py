@@ -28,6 +28,7 @@ from tilewright.kernel.tiles.convolve import (
 )
 from tilewright.kernel.tiles.rows import leads_of, lines_of, lines_read, longest_block, row_of
 from tilewright.plan import tiles
+from tilewright.plan.compiled import exchanges_sides
 from tilewright.plan.target import Target, host
 
 # Sums of one unit: they are added to once per block of lines, so they may lie in the last-level cache.
@@ -38,8 +39,8 @@ LINES_BYTES = 256 << 10
 COLUMNS = 64
 # Partial results of all shares together.
 SHARES_BYTES = 2 << 20
-# Places that a share sums over, at least: its sums are written and added once, which takes about as long as 16
-# multiply-adds of each.
+# Places that a share sums over, at least: its sums are written and added once, which takes about as long as
+# 16 multiply-adds of each.
 SHARE_PLACES = 400
 # With fewer input channels than this, lead and line taps are packed beside them.
 FEW_CHANNELS = 8
@@ -57,10 +58,14 @@ class WeightProblem:
 
 @dataclass
 class WeightProgram:
-    """A program whose shares of the sum still have to be added up."""
+    """A program whose shares of the sum still have to be added up.
+
+    If ``exchanged``, it takes gy for x and x for gy, and writes input channels by output channels.
+    """
 
     program: Program
     shares: int
+    exchanged: bool = False
 
 
 def program(problem: WeightProblem, target: Target | None = None, *, load: bool = True) -> WeightProgram:
@@ -69,9 +74,12 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     Without ``load`` nothing is compiled: it can be read, for any target, but not run.
     """
     target = target or host()
-    dims, scalar = problem.dims, SCALARS[problem.dtype]
     itemsize = np.dtype(problem.dtype).itemsize
     width = target.vector_bytes // itemsize
+    exchanged_sides = exchanges_sides(problem.dims, width)
+    if exchanged_sides:
+        problem = _exchanged(problem)
+    dims, scalar = problem.dims, SCALARS[problem.dtype]
     axes, x_steps, gy_steps = spatial(dims, problem.x_steps[2:], problem.gy_steps[2:])
     while len(axes) < 2:
         axes, x_steps, gy_steps = [ONE, *axes], (0, *x_steps), (0, *gy_steps)
@@ -88,12 +96,31 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     # -- tiles and ranges of channels
     features = channels * (line_features if folded else 1)
     panel, tile, vectors = tiles.weight_tile_for(target, width, outputs, features)
-    most_sums = SUMS_BYTES // itemsize
+    most_sums, most = SUMS_BYTES // itemsize, LINES_BYTES // itemsize
+    least_lines = (1 if folded else lines_read(line, 1)) * leads.most
+    shortest = min(columns, COLUMNS)
     output_block, channel_block = outputs, channels
-    while taps * up(output_block, panel) * up(channel_block, tile) > most_sums:
-        if (output_block >= channel_block or folded or channel_block <= tile) and output_block > panel:
+
+    def fewer_outputs() -> bool:
+        """Whether a line of gy has too many output channels for the scratch, or the sums have."""
+        if shortest * up(output_block, panel) > 2 * most:
+            return output_block > panel
+        larger = output_block >= channel_block or folded or channel_block <= tile
+        return too_many_sums() and larger and output_block > panel
+
+    def fewer_channels() -> bool:
+        """Whether the lines of x that one line reads have too many channels, or the sums have."""
+        packed = up(channel_block * (line_features if folded else 1), width)
+        packed *= (shortest + row.reach) * len(row.remainders) * least_lines
+        return (packed > 2 * most or too_many_sums()) and channel_block > 1 and not folded
+
+    def too_many_sums() -> bool:
+        return taps * up(output_block, panel) * up(channel_block, tile) > most_sums
+
+    while True:
+        if fewer_outputs():
             output_block = up(even(outputs, output_block // 2), panel)
-        elif channel_block > 1:
+        elif fewer_channels():
             channel_block = even(channels, max(channel_block // 2, 1))
             if channel_block > tile:
                 channel_block = min(up(channel_block, tile), channels)
@@ -104,8 +131,6 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     # -- blocks of lines
     pitch = up(features + (width if folded else 0), width)
     panels = -(-output_block // panel)
-    most = LINES_BYTES // itemsize
-    least_lines = (1 if folded else lines_read(line, 1)) * leads.most
     column_block = columns
     while column_block > COLUMNS and (
         column_block * panels * panel > most
@@ -191,12 +216,22 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "channels": channels, "channel_block": channel_block, "outputs": outputs,
         "output_block": output_block, "lines": line.output, "line_block": lines.block, "columns": columns,
         "column_block": column_block, "shares": shares,
+        "exchanged": int(exchanged_sides),
     }  # fmt: skip
-    return WeightProgram(Program(addresses["driver"], values, units, scratch, kept, kernels, about), shares)
+    made = Program(addresses["driver"], values, units, scratch, kept, kernels, about)
+    return WeightProgram(made, shares, exchanged_sides)
+
+
+def _exchanged(problem: WeightProblem) -> WeightProblem:
+    """A product of matrices as its transpose."""
+    dims = problem.dims
+    weights = (dims.in_channels, dims.out_channels, *dims.kernel)
+    turned = ConvDims.of((dims.batch, dims.out_channels, *dims.output), weights)
+    return WeightProblem(turned, problem.dtype, problem.gy_steps, problem.x_steps)
 
 
 def schedule_of(column_step: int, channel_step: int, channels: int) -> str:
-    """How a line is packed with its channels innermost (:data:`~tilewright.kernel.tiles.pack_turned.SCHEDULES`)."""
+    """How a line is packed with its channels innermost: one of ``pack_turned.SCHEDULES``."""
     # Turning over squares of which few rows are there costs more than going one by one.
     if column_step in (1, 2) and channels >= 4:
         return f"columns{column_step}"

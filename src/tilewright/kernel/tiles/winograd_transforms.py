@@ -3,8 +3,9 @@
     Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
 
 Two by two outputs come from a 4×4 piece d of the input and a 3×3 kernel g with 16 multiplications where the
-definition takes 36. Source: S. Winograd, *Arithmetic Complexity of Computations*, SIAM 1980; as an algorithm for
-convolutional networks: Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016, section 4.1.
+definition takes 36. Source: S. Winograd, *Arithmetic Complexity of Computations*, SIAM 1980; as an algorithm
+for convolutional networks: Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016,
+section 4.1.
 
          | 1  0 −1  0 |         | 1    0   0  |
     Bᵀ = | 0  1  1  0 |     G = | ½    ½   ½  |     Aᵀ = | 1  1  1  0 |
@@ -45,8 +46,8 @@ def emit_input(target: Target, fields: Fields) -> str:
     """From packed lines to out[place][channel][piece], vectors along the pieces of a row of them.
 
     A packed line holds the even and the odd columns apart, so each of the four columns of neighbouring pieces
-    is a run of consecutive numbers. ``slots`` has four numbers of lines for each row of pieces; −1 stands for a
-    line of zeros.
+    is a run of consecutive numbers. ``slots`` has four numbers of lines for each row of pieces; −1 stands for
+    a line of zeros.
     """
     arguments = {
         "args": "ptr",

@@ -2,7 +2,8 @@
 
     gW = Aᵀ [ Σ_pieces (G gy Gᵀ) ⊙ (Bᵀ x B) ] A
 
-Three by three weights see, of each piece, 2×2 numbers of gy and 4×4 of x: 16 multiplications where the definition
+Three by three weights see, of each piece, 2×2 numbers of gy and 4×4 of x: 16 multiplications where the
+definition
 takes 36. Bᵀ is that of F(2×2, 3×3) (the same four points, see ``winograd_transforms``); G and A are those of
 kernels of two and outputs of three:
 
@@ -11,7 +12,8 @@ kernels of two and outputs of three:
          | ½  −½ |    Aᵀ = | 0  1 −1  0 |
          | 0   1 |         | 0  1  1 −1 |
 
-Schedule: that of the plain driver, for each block of rows of pieces; its packed lines are transformed, then the
+Schedule: that of the plain driver, for each block of rows of pieces; its packed lines are transformed, then
+the
 micro-kernel sums over pieces, place by place of the 16; the sums are mapped back where they lie, and written.
 """
 
