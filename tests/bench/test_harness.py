@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -165,9 +166,11 @@ def test_the_roof_is_timed_among_the_contestants(monkeypatch: pytest.MonkeyPatch
             clock.now += 0.5
 
     monkeypatch.setattr(harness.roofs, "multiply_adds", lambda dtype, count: MultiplyAdds())
-    (row,) = list(run([SMALL_CASE], [Fake(OURS, clock)], ONE, ROOFS, clock=clock))
+    machine = replace(ROOFS, fma={1: 1.0})
+    (row,) = list(run([SMALL_CASE], [Fake(OURS, clock)], ONE, machine, clock=clock))
     assert len(order) == 1 + SHORT.rounds
     assert row.fma_roof == 3_000 / 0.5
+    assert machine.fma == {1: 3_000 / 0.5}  # the best that was seen
     assert row.copy_roof == ROOFS.copy[1]
     assert [found.contestant for found in row.results] == [OURS]
 
