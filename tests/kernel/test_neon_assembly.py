@@ -126,8 +126,10 @@ def test_nothing_calls_the_c_library(name: str) -> None:
 def test_drivers_call_kernels_through_their_addresses(name: str) -> None:
     for kernel, (role, lines, _) in kernels(named(name)).items():
         calls = len(assembly.indirect_calls(lines))
-        # At least packing of both operands and the micro-kernel; storing too, but of weight gradients.
-        assert calls >= 3 if role == "driver" else calls == 0, kernel
+        # At least packing of both operands, the micro-kernel, and storing or another way of packing;
+        # Winograd's weight gradient stores by itself.
+        least = 3 if kernel == "weight_gradient_winograd" else 4
+        assert calls >= least if role == "driver" else calls == 0, kernel
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -16,9 +16,9 @@ class precision:  # noqa: N801 - used like a function, as in `tw.precision("exac
     """Set how exact float32 convolution has to be: for the process, or for the length of a ``with`` block.
 
     ``"fast"``, the default, computes 3×3 convolution with stride 1 by Winograd's F(2×2, 3×3) where that is
-    faster: 16 multiplications for every 36. Its rounding errors were measured at about twice those of the
-    definition (and below three times those of a matrix product of the same length); a NaN or an infinity in
-    the input may reach the other outputs of its 2×2 piece. ``"exact"`` does without. float64 and integers
+    faster: 16 multiplications for every 36. Its rounding errors (root mean square, normal data) were measured
+    at 0.6 to 0.9 of those of the sums written out, whose chains of additions are longer; a NaN or an infinity
+    in the input may reach the other outputs of its 2×2 piece. ``"exact"`` does without. float64 and integers
     are always computed as the definition says.
 
     Args:
