@@ -68,11 +68,13 @@ def name(scalar: str, side: str) -> str:
 def emit(target: Target, scalar: str, side: str) -> str:
     """The driver whose vectors run over output channels (``by_channels``) or pixels (``by_pixels``)."""
     f = Function(name(scalar, side), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Driver(f, scalar, side == "by_channels").emit()
+    Driver(f, scalar, side == "by_channels").emit()
     return f.text()
 
 
-class _Driver:
+class Driver:
+    """The emission of the driver ``f``."""
+
     def __init__(self, f: Function, scalar: str, by_channels: bool) -> None:
         self.f, self.scalar, self.by_channels = f, scalar, by_channels
         self.words: dict[str, Value] = {}
@@ -82,6 +84,7 @@ class _Driver:
         return self.words[name]
 
     def emit(self) -> None:
+        """The whole function."""
         f = self.f
         addresses = {
             "x", "w", "bias", "y", "lead_starts", "lead_entries", "lead_outputs", "line_starts",
@@ -113,6 +116,14 @@ class _Driver:
         u = f["unit"]
         output_block, u = u % self.output_blocks, u // self.output_blocks
         column_block, u = u % self.column_blocks, u // self.column_blocks
+        self._find_block(output_block, u)
+        self.q0 = column_block * self.column_block
+        # The last tile of a row may start before the block: packed lines start where it may.
+        self.base = f.greatest(f.least(self.q0, self.lowest_count - self.tile), 0)
+
+    def _find_block(self, output_block: Value, u: Value) -> None:
+        """Ranges of outputs, samples and lines, and where arrays start; ``u`` numbers what is left of the unit."""
+        f = self.f
         line_block, u = u % self.line_block_count, u // self.line_block_count
         lead, u = u % self.leads, u // self.leads
         batch_block, group = u % self.batch_blocks, u // self.batch_blocks
@@ -126,9 +137,6 @@ class _Driver:
         self.lines = f.at(self.lines_read, "i64", listed)
         self.e0 = f.load("i64", self.lead_starts, lead)
         self.e1 = f.load("i64", self.lead_starts, lead + 1)
-        self.q0 = column_block * self.column_block
-        # The last tile of a row may start before the block: packed lines start where it may.
-        self.base = f.greatest(f.least(self.q0, self.lowest_count - self.tile), 0)
         self.x_start = f.at(self.x, self.scalar, group * self.x_group)
         self.y_start = f.at(
             self.y, self.scalar, group * self.y_group + f.load("i64", self.lead_outputs, lead)

@@ -62,9 +62,9 @@ def emit(target: Target) -> str:
     return f.text()
 
 
-class _Driver:
+class _Driver(driver.Driver):
     def __init__(self, f: Function) -> None:
-        self.f = f
+        self.f, self.scalar = f, "float"
         self.words: dict[str, Value] = {
             word: FIELDS.address(f, f["args"], word)
             if word in _ADDRESSES
@@ -73,10 +73,6 @@ class _Driver:
             if word not in _UNUSED
         }
         self.slope = f.load("double", f["args"], FIELDS.place["slope"])
-
-    def __getattr__(self, name: str) -> Value:
-        # The words of the table are read where the function starts, once.
-        return self.words[name]
 
     def emit(self) -> None:
         f = self.f
@@ -111,25 +107,10 @@ class _Driver:
         f = self.f
         u = f["unit"]
         output_block, u = u % self.output_blocks, u // self.output_blocks
-        line_block, u = u % self.line_block_count, u // self.line_block_count
-        lead, u = u % self.leads, u // self.leads
-        batch_block, group = u % self.batch_blocks, u // self.batch_blocks
-        self.k0 = output_block * self.output_block
-        self.k1 = f.least(self.k0 + self.output_block, self.outputs)
-        self.n0 = batch_block * self.batch_block
-        self.n1 = f.least(self.n0 + self.batch_block, self.batch)
-        entry = f.at(self.line_blocks, "i64", line_block * 4)
-        self.h0, self.h1, listed, self.packed_lines = (f.load("i64", entry, i) for i in range(4))
-        self.lines = f.at(self.lines_read, "i64", listed)
+        self._find_block(output_block, u)
         self.slots = f.at(self.line_slots, "i64", self.h0 * 4)
-        self.e0 = f.load("i64", self.lead_starts, lead)
-        self.e1 = f.load("i64", self.lead_starts, lead + 1)
         self.rows = self.h1 - self.h0
         self.count = (self.n1 - self.n0) * self.rows * self.pieces
-        self.x_start = f.at(self.x, "float", group * self.x_group)
-        self.y_start = f.at(self.y, "float", group * self.y_group + f.load("i64", self.lead_outputs, lead))
-        self.w_start = f.at(self.w, "float", group * self.w_group + self.w_first)
-        self.first_output = group * self.outputs
 
     def _transform_input(self, c0: Value, cn: Value) -> None:
         f = self.f
