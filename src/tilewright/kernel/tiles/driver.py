@@ -122,7 +122,7 @@ class Driver:
         self.base = f.greatest(f.least(self.q0, self.lowest_count - self.tile), 0)
 
     def _find_block(self, output_block: Value, u: Value) -> None:
-        """Ranges of outputs, samples and lines, and where arrays start; ``u`` is the unit, less its columns."""
+        """What the unit covers, and where its arrays start; ``u`` is its number without the columns."""
         f = self.f
         line_block, u = u % self.line_block_count, u // self.line_block_count
         lead, u = u % self.leads, u // self.leads
