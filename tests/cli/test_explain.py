@@ -107,14 +107,15 @@ def test_winograds_algorithm(tilewright: Command, operation: str) -> None:
     shown = tilewright(*arguments, "--json").json
     assert shown["family"] == "tiles-winograd"
     blocks = shown["program"]["blocks"]
-    across = "input channels" if operation == "weight_gradient" else "pieces of 2×2"
+    across = "input channels" if operation == "weight_gradient" else "pieces of 4×4"
     for words in (
         f" × {blocks['scalars']} {across}\n",
-        f"  rows of pieces   {blocks['line_block']} of 28 at a time\n",
-        f"  pieces           {blocks['pieces']} at a time, of 2×2 outputs\n",
+        f"  rows of pieces   {blocks['line_block']} of 14 at a time\n",
+        f"  pieces           {blocks['pieces']} at a time, of 4×4 outputs\n",
     ):
         assert words in out
     assert "\n  columns " not in out
+    assert f"\n  pieces of a row  {blocks['column_block']} of 14 at a time\n" in out
     width = 16 if operation == "weight_gradient" else len("transform_weights")
     for kernel in shown["program"]["kernels"]:
         assert f"\n  {kernel['role']:<{width}} {kernel['name']}\n" in out

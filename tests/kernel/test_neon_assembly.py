@@ -70,7 +70,7 @@ def strides(shape: tuple[int, ...], layout: str, dtype: str) -> tuple[int, ...]:
     return channels * height * width * size, height * width * size, width * size, size
 
 
-def check_inner_loop(text: str, target: Target, vectors: int, scalars: int) -> None:
+def check_inner_loop(text: str, target: Target, vectors: int, scalars: int, *, apart: bool = False) -> None:
     """One vector multiply-add for each sum, all in registers, and little beside them."""
     loop = assembly.innermost(text, target)
     sums = vectors * scalars
@@ -80,6 +80,9 @@ def check_inner_loop(text: str, target: Target, vectors: int, scalars: int) -> N
     assert assembly.direct_calls(loop) + assembly.indirect_calls(loop) == []
     # Beside them: the vectors and scalars are read, and a few instructions count and step on.
     beside = vectors + scalars + 8
+    if apart:
+        # Scalars that lie apart have addresses of their own, which step on.
+        beside += scalars
     if not target.fused:
         # A product is a copy, a multiplication and an addition; and a factor is spread over its vector.
         beside += 2 * sums + scalars
@@ -92,9 +95,9 @@ def test_micro_kernels_keep_their_sums_in_registers(name: str) -> None:
     checked = 0
     for kernel, (role, _, text) in kernels(target).items():
         if role == "micro":
-            size = re.fullmatch(r"micro_(?:float|double)_(\d+)x(\d+)", kernel)
+            size = re.fullmatch(r"micro(_apart)?_(?:float|double)_(\d+)x(\d+)", kernel)
             assert size
-            check_inner_loop(text, target, int(size[1]), int(size[2]))
+            check_inner_loop(text, target, int(size[2]), int(size[3]), apart=bool(size[1]))
             checked += 1
     assert checked >= 5
 
@@ -128,7 +131,7 @@ def test_drivers_call_kernels_through_their_addresses(name: str) -> None:
         calls = len(assembly.indirect_calls(lines))
         # At least packing of both operands, the micro-kernel, and storing or another way of packing;
         # Winograd's weight gradient stores by itself.
-        least = 3 if kernel == "weight_gradient_winograd" else 4
+        least = 3 if kernel.startswith("weight_gradient_winograd") else 4
         assert calls >= least if role == "driver" else calls == 0, kernel
 
 

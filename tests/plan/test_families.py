@@ -91,7 +91,10 @@ def test_the_reference_stands_last_and_is_asked_by_name() -> None:
 
 def test_explain_says_why() -> None:
     text = str(explain("forward", _STRIDED, "float32"))
-    assert "tiles-winograd   declines: it needs 3×3 taps side by side and stride 1" in text
+    assert (
+        "tiles-winograd   declines: it needs stride 1 and 3 to 5 taps side by side, or 7 along one axis"
+        in text
+    )
     assert "tiles-pointwise  declines: it needs one tap, stride 1 and no padding" in text
     assert "tiles-pixels     declines: vectors along the output channels waste less here" in text
     assert "tiles-channels   accepts: chosen" in text

@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 # The largest error allowed, as a share of the answers' root mean square. A sum of n products of random normal
 # numbers has the size √n, and a product that is missing or counted twice changes it by about 1: 1.6e-3 of it
 # for the longest sums measured (400,000 products of a weight gradient). Rounding in float32 stays below 2e-5
-# there, and below 5e-6 in Winograd's algorithm.
+# there, Winograd's algorithm included.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
 # Multiply-adds that a check may cost: a tenth of a second or so of NumPy.
 _BUDGET = 1e8

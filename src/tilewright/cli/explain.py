@@ -24,7 +24,7 @@ DTYPES = (
 TARGETS = ("avx512", "avx2", "baseline", "neon")
 MODES = ("fast", "exact")
 KERNELS = (
-    "driver", "micro", "pack_rows", "pack_weights", "store", "pack_x", "pack_gy",
+    "driver", "micro", "pack_rows", "pack_weights", "store", "pack_x", "pack_gy", "pack_turned",
     "transform_input", "transform_weights", "transform_output",
 )  # fmt: skip
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
@@ -158,8 +158,9 @@ def explain(
     it is done in, and the kernels. With --ir or --asm the kernels' code is printed alone, with --json beside
     the rest. A --target that this processor can't run is explained like any other.
 
-    KERNEL is driver, micro, pack_rows, pack_weights or store, and with Winograd's algorithm transform_input,
-    transform_weights or transform_output; for weight gradients it is driver, micro, pack_x or pack_gy.
+    KERNEL is driver, micro, pack_rows, pack_weights or store, and with Winograd's algorithm pack_turned,
+    transform_input, transform_weights or transform_output too; for weight gradients it is driver, micro,
+    pack_x, pack_gy or transform_input.
     """
     if kernel is not None and not (ir or asm):
         raise click.UsageError("--kernel chooses among what --ir and --asm print: give one of them too.")
@@ -304,8 +305,8 @@ def _blocks(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
         across = "input channels and line taps"
     lines = {"line": "lines", "column": "columns"}
     if "pieces" in about:
-        lines = {"line": "rows of pieces"}
-        across = across if gradient else "pieces of 2×2"
+        lines = {"line": "rows of pieces", "column": "pieces of a row"}
+        across = across if gradient else f"pieces of {about['piece_outputs']}"
     width = named(plan.target).vector_bytes // _itemsize(plan.dtype)
     plural = "" if about["vectors"] == 1 else "s"
     yield "tile", f"{about['vectors']} vector{plural} of {width} {along} × {about['scalars']} {across}"
@@ -318,7 +319,7 @@ def _blocks(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
         total = about["batch" if key == "batch" else f"{key}s"]
         yield name, f"{about[f'{key}_block']} of {total} at a time"
     if "pieces" in about:
-        yield "pieces", f"{about['pieces']} at a time, of 2×2 outputs"
+        yield "pieces", f"{about['pieces']} at a time, of {about['piece_outputs']} outputs"
     if gradient:
         yield "shares", f"{about['shares']}, added up in order at the end"
     yield "units", f"{program.units}, spread over the threads"

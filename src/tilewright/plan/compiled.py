@@ -15,6 +15,7 @@ from tilewright.plan import tiles
 from tilewright.plan.plan import Plan
 from tilewright.plan.precision import mode as precision_mode
 from tilewright.plan.target import Target, host, runnable
+from tilewright.plan.winograd import MOST_PLACES_OF_WEIGHTS, schemes_for
 
 #: The most scratch that a thread gets.
 SCRATCH_BYTES = 4 << 20
@@ -81,7 +82,7 @@ def pointwise(operation: str, dims: object, dtype: str, layout: str, target: Tar
 
 
 def winograd(operation: str, dims: object, dtype: str, layout: str, target: Target | None) -> Plan | str:
-    """Winograd's F(2×2, 3×3), over the last two axes."""
+    """Winograd's algorithm over the last two axes."""
     reason = _declines(operation, dims, dtype, target)
     if reason:
         return reason
@@ -89,24 +90,26 @@ def winograd(operation: str, dims: object, dtype: str, layout: str, target: Targ
     if dtype != "float32":
         return "it computes float32 only"
     steps = dims.stride[-2:] + dims.dilation[-2:] + dims.input_dilation[-2:]
-    if dims.kernel[-2:] != (3, 3) or any(n != 1 for n in steps):
-        return "it needs 3×3 taps side by side and stride 1"
+    pair = schemes_for(dims.kernel)
+    if pair is None or any(n != 1 for n in steps):
+        return "it needs stride 1 and 3 to 5 taps side by side, or 7 along one axis"
+    if math.prod(dims.kernel[:-2]) > tiles.WINOGRAD_LEAD_TAPS:
+        return f"it needs at most {tiles.WINOGRAD_LEAD_TAPS} taps on the axes before the last two"
     target = target or host()
     width, vectors = target.vector_bytes // 4, tiles.STANDARD_VECTORS
+    size = "×".join(str(scheme.outputs) for scheme in pair)
     if operation == "weight_gradient":
-        if -(-dims.output[-1] // 2) > tiles.WINOGRAD_ROW or math.prod(dims.kernel[:-2]) > 3:
-            return "a row of its pieces would not fit the scratch"
+        if max(scheme.places for scheme in pair) > MOST_PLACES_OF_WEIGHTS:
+            return "the weight gradient of so many taps would round too much"
         plan = _weights("tiles-winograd", operation, dims, dtype, target)
-        words = f"{vectors} vectors of {width} output channels by {plan.tile[0]} input channels, 2×2 pieces"
+        words = (
+            f"{vectors} vectors of {width} output channels by {plan.tile[0]} input channels, pieces of {size}"
+        )
         return replace(plan, registers=words)
-    form = dims if operation == "forward" else dims.adjoint()
-    pieces = -(-form.output[-1] // 2)
-    if tiles.winograd_channels(form.in_channels, math.prod(form.kernel[:-2]), pieces) < 1:
-        return "a row of its pieces would not fit the scratch"
     plan = _tiled("tiles-winograd", operation, dims, dtype, layout, "by_channels", target)
     count = tiles.most_scalars(target, vectors)
-    words = f"{vectors} vectors of {width} output channels by {count} pieces of 2×2"
-    return replace(plan, tile=(2, 2), registers=words)
+    words = f"{vectors} vectors of {width} output channels by {count} pieces of {size}"
+    return replace(plan, tile=(pair[0].outputs, pair[1].outputs)[-len(dims.kernel) :], registers=words)
 
 
 def prefers_definition(operation: str, dims: object, dtype: str, layout: str, target: Target | None) -> str:
@@ -117,10 +120,10 @@ def prefers_definition(operation: str, dims: object, dtype: str, layout: str, ta
     form = dims.adjoint() if operation == "data_gradient" else dims
     if min(form.in_channels, form.out_channels) < tiles.WINOGRAD_CHANNELS * form.groups:
         return f"with fewer than {tiles.WINOGRAD_CHANNELS} channels transforming costs more than it saves"
-    lines, columns = form.output[-2:]
-    least = tiles.WINOGRAD_WEIGHT_OUTPUTS if operation == "weight_gradient" else tiles.WINOGRAD_OUTPUTS
-    if min(lines, columns) < least:
-        return f"with fewer than {least} outputs a line transforming costs more than it saves"
+    pair = schemes_for(dims.kernel)
+    assert pair is not None
+    if not tiles.winograd_pays(form, pair):
+        return "transforming costs more than it saves here"
     return ""
 
 

@@ -122,7 +122,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "tiles-winograd",
-        "3×3 convolution by Winograd's F(2×2, 3×3) in register tiles (compiled).",
+        "Convolution with a few taps and stride 1 by Winograd's algorithm in register tiles (compiled).",
         compiled.winograd,
         compiled.prefers_definition,
     ),

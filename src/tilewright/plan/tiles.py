@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tilewright.geometry import ConvDims
 from tilewright.plan.target import Target
+from tilewright.plan.winograd import Scheme
 
 # Packed lines of one unit: half of a second-level cache of 1 MiB, so that they stay there while the panels of
 # weights pass by.
@@ -31,32 +33,48 @@ STANDARD_VECTORS = 2
 STANDARD_COST = 0.95
 
 
-# Winograd's algorithm: with fewer channels or shorter lines than these, its transforms cost more than the
-# products that it saves (measured with AVX-512).
+# Winograd's algorithm: with fewer channels than these, its transforms cost more than the products that it
+# saves (measured with AVX-512).
 WINOGRAD_CHANNELS = 16
-WINOGRAD_OUTPUTS = 11
-# The weight gradient transforms along channels, so short lines cost it less.
-WINOGRAD_WEIGHT_OUTPUTS = 6
-# Pieces in a row that the weight gradient's scratch has room for.
-WINOGRAD_ROW = 240
-# Pieces of 2×2 outputs in a unit, about: transforming a weight costs as much as some six products with it.
-WINOGRAD_PIECES = 126
-# Input channels whose products are summed at a time: a piece's sums are read and written once in so many.
+# Numbers of a unit's pieces, for one channel: their transformed input with a block of channels is 1 MiB,
+# their sums for a panel half of it; and transforming a weight costs as much as some six products of each
+# place.
+_WINOGRAD_NUMBERS = 4096
+# Input channels whose products are summed at a time: a piece's sums are read and written once in so many. The
+# rounding of longer chains would grow.
 _WINOGRAD_BLOCK = 64
-# The transformed input of a unit: 16 numbers for each piece and channel.
-_WINOGRAD_BYTES = 1200 << 10
 
 
-def winograd_channels(channels: int, lead_taps: int, pieces: int) -> int:
-    """Input channels whose products are summed at a time, for rows of so many pieces; 0 if none would fit.
+# Taps of the axes before the last two: sums and transformed inputs of all of them lie in scratch.
+WINOGRAD_LEAD_TAPS = 3
+
+
+def winograd_pays(form: ConvDims, pair: tuple[Scheme, Scheme]) -> bool:
+    """Whether a convolution in forward form saves more products than the transforms cost."""
+    needed, done = 1.0, 1.0
+    for scheme, output in zip(pair, (1, *form.output)[-2:], strict=True):
+        needed *= scheme.taps * output
+        done *= scheme.places * -(-output // scheme.outputs)
+    outputs, channels = form.out_channels // form.groups, form.in_channels // form.groups
+    # A transformed number costs as much as so many products: of the input for all outputs, and the reverse.
+    return done * (1 + _WINOGRAD_COST / outputs + _WINOGRAD_COST / channels) < needed
+
+
+# Cycles of transforming, packing and storing a number of a place, over those of a product (1/16).
+_WINOGRAD_COST = 14
+
+
+def winograd_pieces(places: int) -> int:
+    """Pieces of so many products in a unit, about."""
+    return _WINOGRAD_NUMBERS // places
+
+
+def winograd_channels(channels: int, lead_taps: int, places: int) -> int:
+    """Input channels whose products are summed at a time.
 
     The order of sums follows from it, so it must not depend on the batch.
     """
-    room = max(WINOGRAD_PIECES, pieces) + 64
-    most = min(_WINOGRAD_BYTES // (4 * 16 * room * lead_taps), _WINOGRAD_BLOCK // min(lead_taps, 8))
-    # Sums of one panel have to fit beside it.
-    if 4 * 16 * room * 2 * 16 > _WINOGRAD_BYTES * 2 or most < 1:
-        return 0
+    most = max(_WINOGRAD_BLOCK // lead_taps, 1)
     return -(-channels // -(-channels // most))
 
 

@@ -13,6 +13,9 @@ in the compiled families is this sum:
   channels;
 - pointwise and dense: the same with a single tap.
 
+Where neighbouring scalars lie ``jstep`` numbers ``apart`` instead of one, scalars[soff_e + i·sstep +
+j·jstep] is read: Winograd's products, whose pieces have their channels side by side.
+
 Schedule: all V·S sums stay in registers from the first product to the last; a round of the inner loop loads V
 vectors, and multiplies each with S scalars that are read straight from memory.
 """
@@ -37,16 +40,22 @@ ARGUMENTS = {
     "accstep": "i64",
     "resume": "i64",
 }
+#: One that reads scalars apart has their distance last.
+ARGUMENTS_APART = {**ARGUMENTS, "jstep": "i64"}
+
+# Scalars that are reached from one register: x86 addresses base + {0, 1, 2}·step without arithmetic.
+_REACHED = 3
 
 
-def name(scalar: str, vectors: int, scalars: int) -> str:
+def name(scalar: str, vectors: int, scalars: int, *, apart: bool = False) -> str:
     """The symbol of a micro-kernel."""
-    return f"micro_{scalar}_{vectors}x{scalars}"
+    return f"micro{'_apart' if apart else ''}_{scalar}_{vectors}x{scalars}"
 
 
-def emit(target: Target, scalar: str, vectors: int, scalars: int) -> str:
+def emit(target: Target, scalar: str, vectors: int, scalars: int, *, apart: bool = False) -> str:
     """The micro-kernel for tiles of ``vectors`` by ``scalars``; count and entries are at least 1."""
-    f = Function(name(scalar, vectors, scalars), target, ARGUMENTS)
+    arguments = ARGUMENTS_APART if apart else ARGUMENTS
+    f = Function(name(scalar, vectors, scalars, apart=apart), target, arguments)
     width = target.vector_bytes // (4 if scalar == "float" else 8)
     type = vector(width, scalar)
     sums = [f.number(type, 0)] * (vectors * scalars)
@@ -55,17 +64,26 @@ def emit(target: Target, scalar: str, vectors: int, scalars: int) -> str:
         table, *sums = outer.carried
         v = f.at(f["vectors"], scalar, f.load("i64", table, 0))
         s = f.at(f["scalars"], scalar, f.load("i64", table, 1))
-        inner = f.loop(f["count"], carry=[v, s, *sums], surely=True, name="sum")
+        starts = [s]
+        if apart:
+            starts = [f.at(s, scalar, f["jstep"] * j) for j in range(0, scalars, _REACHED)]
+        inner = f.loop(f["count"], carry=[v, *starts, *sums], surely=True, name="sum")
         with inner:
-            v, s, *sums = inner.carried
+            v, *rest = inner.carried
+            places, sums = rest[: len(starts)], rest[len(starts) :]
             loaded = [f.load(type, v, width * i) for i in range(vectors)]
             for j in range(scalars):
-                factor = splat(f, f.load(scalar, s, j), width)
+                if apart:
+                    at = f.at(places[j // _REACHED], scalar, f["jstep"] * (j % _REACHED))
+                    factor = splat(f, f.load(scalar, at), width)
+                else:
+                    factor = splat(f, f.load(scalar, places[0], j), width)
                 for i in range(vectors):
                     place = j * vectors + i
                     sums[place] = f.multiply_add(loaded[i], factor, sums[place])
-            inner.carry([f.at(v, scalar, f["vstep"]), f.at(s, scalar, f["sstep"]), *sums])
-        outer.carry([f.at(table, "i64", 2), *inner.results[2:]])
+            steps = [f.at(place, scalar, f["sstep"]) for place in places]
+            inner.carry([f.at(v, scalar, f["vstep"]), *steps, *sums])
+        outer.carry([f.at(table, "i64", 2), *inner.results[1 + len(starts) :]])
     sums = outer.results[1:]
     old, done = f.fresh("old"), f.fresh("new")
     f.branch(f["resume"].differs(0), old, done)

@@ -233,6 +233,6 @@ def _exchanged(problem: WeightProblem) -> WeightProblem:
 def schedule_of(column_step: int, channel_step: int, channels: int) -> str:
     """How a line is packed with its channels innermost: one of ``pack_turned.SCHEDULES``."""
     # Turning over squares of which few rows are there costs more than going one by one.
-    if column_step in (1, 2) and channels >= 4:
+    if column_step in (1, 2) and channels >= 3:
         return f"columns{column_step}"
     return "channels" if channel_step == 1 and channels > 1 else "any"
