@@ -301,4 +301,7 @@ def test_the_names_written_out_are_those_of_the_library() -> None:
         plan = choose(operation, dims, "float32", None, "channels_first", named("avx2"))
         strides = (channels * 1024, 1024, 64, 4)
         roles |= set(conv_tiles.outline(plan, strides, strides).kernels)
+    # A 1×1 layer's weight gradient multiplies rows as they lie.
+    plan = choose("weight_gradient", ConvDims.of((2, 8, 16, 16), (8, 8, 1, 1)), "float32", None)
+    roles |= set(conv_tiles.outline(plan, (8192, 1024, 64, 4), (8192, 1024, 64, 4)).kernels)
     assert set(module.KERNELS) == roles

@@ -22,7 +22,6 @@ from geometries import random_array
 from tilewright import reference
 from tilewright.geometry import ConvDims
 from tilewright.kernel import conv_tiles, jit
-from tilewright.kernel.tiles import driver, weights_driver
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.op.fused import ACTIVATIONS, activate
 from tilewright.plan import choose, named
@@ -68,7 +67,7 @@ class Case:
         if "shares" in self.program.about:
             found = np.add.reduce(found, axis=0)
         if self.program.about.get("exchanged"):
-            found = found.swapaxes(0, 1)
+            found = found.swapaxes(0, 1).reshape(self.expected.shape)
         try:
             assert_same(found, self.expected, rtol=0, atol=self.tolerance, reason="rounding of a long sum")
         except AssertionError as error:
@@ -160,7 +159,8 @@ def case(number: int, dims: ConvDims, operation: str) -> Case:
         gw = np.full((int(program.about["shares"]), *dims.weight_shape), np.nan, dtype)
         places = {"x": x, "gy": gy, "gw": gw}
         if program.about.get("exchanged"):
-            places = {"x": gy, "gy": x, "gw": gw.swapaxes(1, 2).copy()}
+            turned = gw.reshape(len(gw), dims.out_channels, -1).swapaxes(1, 2)
+            places = {"x": gy, "gy": x, "gw": turned.copy()}
         expected = reference.conv.weight_gradient(dims, wide[0], wide[2])
         most = reference.conv.weight_gradient(dims, size[0], size[2])
         count = dims.batch * math.prod(dims.output)
@@ -174,7 +174,7 @@ def case(number: int, dims: ConvDims, operation: str) -> Case:
 def written(case: Case, symbols: dict[str, int]) -> bytes:
     """A program as the harness reads it."""
     program = case.program
-    fields = weights_driver.FIELDS if "pack_gy" in program.kernels else driver.FIELDS
+    fields = program.fields
     arrays = [in_memory(array) for array in case.places.values()] + [table.ravel() for table in program.kept]
     number_of = {table.ctypes.data: len(case.places) + i for i, table in enumerate(program.kept)}
     addresses = [(fields.place[word], 0, i) for i, word in enumerate(case.places)]

@@ -434,3 +434,38 @@ def test_scratch_is_as_large_as_said(
     target: Target, dims: ConvDims, dtype: str, last: tuple[bool, bool]
 ) -> None:
     check(dims, dtype, target, last)
+
+
+@st.composite
+def pointwise_dims(draw: st.DrawFn) -> ConvDims:
+    """One tap: planes and volumes of all lengths, few and many channels, strides."""
+    rank = draw(st.integers(1, 3))
+    groups = draw(st.sampled_from([1, 1, 2]))
+    channels, outputs = draw(st.integers(1, 150)), draw(st.integers(1, 150))
+    spatial = [draw(st.integers(1, {1: 700, 2: 30, 3: 9}[rank])) for _ in range(rank)]
+    return ConvDims.of(
+        (draw(st.integers(1, 3)), groups * channels, *spatial),
+        (groups * outputs, channels, *(1,) * rank),
+        stride=tuple(draw(st.sampled_from([1, 1, 2, 3])) for _ in range(rank)),
+        groups=groups,
+    )
+
+
+@st.composite
+def whole_window_dims(draw: st.DrawFn) -> ConvDims:
+    """Kernels as large as the input: products of matrices."""
+    spatial = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)))
+    channels, outputs = draw(st.integers(1, 40)), draw(st.integers(1, 70))
+    return ConvDims.of((draw(st.integers(1, 40)), channels, *spatial), (outputs, channels, *spatial))
+
+
+@pytest.mark.usefixtures("guarded_scratch")
+@pytest.mark.parametrize("target", _TARGETS, ids=str)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    dims=st.one_of(pointwise_dims(), whole_window_dims()),
+    dtype=st.sampled_from(["float32", "float64"]),
+    last=st.sampled_from([(False, False), (True, True), (True, False)]),
+)
+def test_products(target: Target, dims: ConvDims, dtype: str, last: tuple[bool, bool]) -> None:
+    check(dims, dtype, target, last)

@@ -24,7 +24,7 @@ DTYPES = (
 TARGETS = ("avx512", "avx2", "baseline", "neon")
 MODES = ("fast", "exact")
 KERNELS = (
-    "driver", "micro", "pack_rows", "pack_weights", "store", "pack_x", "pack_gy", "pack_turned",
+    "driver", "micro", "pack_rows", "pack_weights", "store", "pack_x", "pack_gy", "pack_turned", "dot",
     "transform_input", "transform_weights", "transform_output",
 )  # fmt: skip
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
@@ -309,13 +309,21 @@ def _blocks(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
         across = across if gradient else f"pieces of {about['piece_outputs']}"
     width = named(plan.target).vector_bytes // _itemsize(plan.dtype)
     plural = "" if about["vectors"] == 1 else "s"
-    yield "tile", f"{about['vectors']} vector{plural} of {width} {along} × {about['scalars']} {across}"
+    if about["side"] == "by_places":
+        yield (
+            "tile",
+            f"{about['vectors']} output channels × {about['scalars']} input channels, {width} places each",
+        )
+    else:
+        yield "tile", f"{about['vectors']} vector{plural} of {width} {along} × {about['scalars']} {across}"
     if gradient:
         names = {"output": "output channels", "channel": "input channels"}
     else:
         # Of a data gradient these are the channels of y, and those of x.
         names = {"channel": "channels read", "output": "channels written", "batch": "samples"}
     for key, name in (names | lines).items():
+        if f"{key}_block" not in about:
+            continue
         total = about["batch" if key == "batch" else f"{key}s"]
         yield name, f"{about[f'{key}_block']} of {total} at a time"
     if "pieces" in about:

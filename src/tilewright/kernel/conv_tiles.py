@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers
 from tilewright.kernel.addresses import address
-from tilewright.kernel.tiles import convolve, weights, winograd, winograd_weights
+from tilewright.kernel.tiles import convolve, direct, dot_weights, weights, winograd, winograd_weights
 from tilewright.kernel.tiles.convolve import Problem, Program
 from tilewright.plan import Plan
 from tilewright.plan.target import named
@@ -50,13 +50,12 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     x, gy = _readable(x), _readable(gy)
     found = _weight_program(plan, x.strides, gy.strides)
     if found.exchanged:
-        shares = buffers.empty((found.shares, gw.shape[1], gw.shape[0]), gw.dtype)
+        outputs = gw.shape[0]
+        shares = buffers.empty((found.shares, gw.size // outputs, outputs), gw.dtype)
         found.program.run(address(gy), address(x), address(shares), 0)
-        # One tap: the axes behind the first two have one place each.
-        taps: tuple[Any, ...] = (0,) * (gw.ndim - 2)
         total = buffers.empty(shares.shape[1:], gw.dtype)
         np.add.reduce(shares, axis=0, out=total)
-        np.copyto(gw[(..., *taps)], total.T)
+        np.copyto(gw, total.T.reshape(gw.shape))
         return
     if found.shares == 1 and gw.flags.c_contiguous and gw.flags.aligned:
         found.program.run(address(x), address(gy), address(gw), 0)
@@ -91,7 +90,7 @@ def program_for(
 ) -> Program:
     """The program that computes a plan on arrays with these strides (in bytes)."""
     problem = _problem(plan, x_strides, y_strides, activation, slope)
-    return _maker(plan)(problem, named(plan.target))
+    return _maker(plan, problem)(problem, named(plan.target))
 
 
 def outline(
@@ -108,10 +107,10 @@ def outline(
     """
     target = named(plan.target)
     if plan.operation == "weight_gradient":
-        found = _weight_maker(plan)(_weight_problem(plan, x_strides, y_strides), target, load=False)
-        return found.program
+        weight_problem = _weight_problem(plan, x_strides, y_strides)
+        return _weight_maker(plan, weight_problem)(weight_problem, target, load=False).program
     problem = _problem(plan, x_strides, y_strides, activation, slope)
-    return _maker(plan)(problem, target, load=False)
+    return _maker(plan, problem)(problem, target, load=False)
 
 
 def _problem(
@@ -123,13 +122,20 @@ def _problem(
 ) -> Problem:
     dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
     backwards = plan.operation == "data_gradient"
+    x_steps = tuple(stride // itemsize for stride in x_strides)
+    y_steps = tuple(stride // itemsize for stride in y_strides)
+    side = None if plan.family == "tiles-pointwise" else plan.side
+    if plan.family != "tiles-winograd" and is_product(dims, y_steps if backwards else x_steps):
+        dims, side = product_of(dims), None
+        read, written = (_samples, _features) if backwards else (_features, _samples)
+        x_steps, y_steps = read(x_steps), written(y_steps)
     return Problem(
         dims.adjoint() if backwards else dims,
         plan.dtype,
-        tuple(stride // itemsize for stride in x_strides),
-        tuple(stride // itemsize for stride in y_strides),
+        x_steps,
+        y_steps,
         backwards,
-        None if plan.family == "tiles-pointwise" else plan.side,
+        side,
         activation,
         slope,
     )
@@ -139,27 +145,64 @@ def _problem(
 def _weight_program(
     plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]
 ) -> weights.WeightProgram:
-    return _weight_maker(plan)(_weight_problem(plan, x_strides, gy_strides), named(plan.target))
+    problem = _weight_problem(plan, x_strides, gy_strides)
+    return _weight_maker(plan, problem)(problem, named(plan.target))
 
 
 def _weight_problem(
     plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]
 ) -> weights.WeightProblem:
     dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
-    return weights.WeightProblem(
-        dims,
-        plan.dtype,
-        tuple(stride // itemsize for stride in x_strides),
-        tuple(stride // itemsize for stride in gy_strides),
+    x_steps = tuple(stride // itemsize for stride in x_strides)
+    gy_steps = tuple(stride // itemsize for stride in gy_strides)
+    if plan.family != "tiles-winograd" and is_product(dims, x_steps):
+        dims, x_steps, gy_steps = product_of(dims), _features(x_steps), _samples(gy_steps)
+    return weights.WeightProblem(dims, plan.dtype, x_steps, gy_steps)
+
+
+def _maker(plan: Plan, problem: Problem) -> Callable[..., Program]:
+    if plan.family == "tiles-winograd":
+        return winograd.program
+    return direct.program if direct.serves(problem) else convolve.program
+
+
+def is_product(dims: ConvDims, x_steps: tuple[int, ...]) -> bool:
+    """Whether every sample is one window, whose numbers follow each other in memory as the weights do.
+
+    Then the convolution is a product of matrices: samples by all that a window holds.
+    """
+    following = [1]
+    for size in reversed(dims.spatial):
+        following.append(following[-1] * size)
+    return (
+        dims.taps > 1
+        and dims.groups == 1
+        and dims.batch > 1
+        and all(n == 1 for n in dims.output + dims.input_dilation)
+        and dims.kernel == dims.spatial
+        and all(pair == (0, 0) for pair in dims.padding)
+        and x_steps[1:] == tuple(reversed(following))
     )
 
 
-def _maker(plan: Plan) -> Callable[..., Program]:
-    return winograd.program if plan.family == "tiles-winograd" else convolve.program
+def product_of(dims: ConvDims) -> ConvDims:
+    """The same as a 1×1 convolution: samples are its pixels, a window's numbers its channels."""
+    inputs = dims.in_channels * dims.taps
+    return ConvDims.of((1, inputs, dims.batch), (dims.out_channels, inputs, 1))
 
 
-def _weight_maker(plan: Plan) -> Callable[..., weights.WeightProgram]:
-    return winograd_weights.program if plan.family == "tiles-winograd" else weights.program
+def _features(steps: tuple[int, ...]) -> tuple[int, ...]:
+    return (0, 1, steps[0])
+
+
+def _samples(steps: tuple[int, ...]) -> tuple[int, ...]:
+    return (0, steps[1], steps[0])
+
+
+def _weight_maker(plan: Plan, problem: weights.WeightProblem) -> Callable[..., weights.WeightProgram]:
+    if plan.family == "tiles-winograd":
+        return winograd_weights.program
+    return dot_weights.program if dot_weights.serves(problem) else weights.program
 
 
 def forget() -> None:

@@ -42,6 +42,7 @@ class Program:
         scratch_bytes: what a unit needs of temporary memory.
         kept: the arrays that the table points to.
         kernels: the driver, and what it calls.
+        fields: the names of the table's words.
         about: by name, the tile, the sizes of the problem (a group's channels), and the blocks of them that
             are done at a time.
     """
@@ -52,6 +53,7 @@ class Program:
     scratch_bytes: int
     kept: tuple[Table, ...]
     kernels: Kernels
+    fields: Fields
     about: dict[str, int | str]
 
     def run(self, x: int, w: int, bias: int, y: int) -> None:
@@ -224,7 +226,7 @@ class _Maker:
             "outputs": outputs, "output_block": output_block, "batch": dims.batch, "batch_block": batch_block,
             "lines": line.output, "line_block": lines.block, "columns": longest, "column_block": column_block,
         }  # fmt: skip
-        return Program(addresses["driver"], values, units, scratch, kept, kernels, about)
+        return Program(addresses["driver"], values, units, scratch, kept, kernels, driver.FIELDS, about)
 
     def _blank(self, y_column: int, column_blocks: int, line_starts: Table) -> int:
         """The columns of a line, if lines are to be written as zeros first because some outputs read nothing.

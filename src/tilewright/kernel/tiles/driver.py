@@ -252,7 +252,8 @@ class Driver:
         f = self.f
         # Along which a line of y is consecutive: its channels, or its columns.
         along = self.y_channel.equals(1)
-        step, rows, length = self.row_step * self.y_column, kn, (pixels - 1) * (self.row_step * self.y_column)
+        step = self._pixel_step()
+        rows, length = kn, (pixels - 1) * step
         rows, length = f.select(along, pixels, rows), f.select(along, kn - 1, length)
         step = f.select(along, step, self.y_channel)
         line = 64 // size_of(self.scalar)
@@ -261,6 +262,10 @@ class Driver:
             f.soon(f.at(start, self.scalar, length))
             with f.loop(length, step=line, name="soon") as place:
                 f.soon(f.at(start, self.scalar, place))
+
+    def _pixel_step(self) -> Value:
+        """From one pixel of a tile to the next, in y."""
+        return self.row_step * self.y_column
 
     def _bias(self, k: Value) -> Value:
         f = self.f

@@ -218,7 +218,7 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "column_block": column_block, "shares": shares,
         "exchanged": int(exchanged_sides),
     }  # fmt: skip
-    made = Program(addresses["driver"], values, units, scratch, kept, kernels, about)
+    made = Program(addresses["driver"], values, units, scratch, kept, kernels, weights_driver.FIELDS, about)
     return WeightProgram(made, shares, exchanged_sides)
 
 

@@ -140,7 +140,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "piece_outputs": "×".join(str(scheme.outputs) for scheme in pair),
     }  # fmt: skip
     units = others * output_blocks
-    return Program(addresses["driver"], values, units, scratch, kept, kernels, about)
+    return Program(addresses["driver"], values, units, scratch, kept, kernels, winograd_driver.FIELDS, about)
 
 
 def pieces_of(axis: Axis, scheme: Scheme) -> Axis:

@@ -151,4 +151,9 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "pieces": piece_room, "places": place_count, "shares": shares,
         "piece_outputs": "×".join(str(scheme.outputs) for scheme in pair),
     }  # fmt: skip
-    return WeightProgram(Program(addresses["driver"], values, units, scratch, kept, kernels, about), shares)
+    return WeightProgram(
+        Program(
+            addresses["driver"], values, units, scratch, kept, kernels, winograd_weights_driver.FIELDS, about
+        ),
+        shares,
+    )

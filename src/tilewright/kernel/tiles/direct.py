@@ -1,0 +1,145 @@
+"""1×1 convolution with its channels innermost as a program: what it reads is not packed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilewright.kernel.tiles import direct_driver, micro, pack_weights, store
+from tilewright.kernel.tiles.convolve import (
+    SCALARS,
+    Problem,
+    Program,
+    Table,
+    Words,
+    addresses_of,
+    even,
+    up,
+    weight_steps,
+    words_of,
+)
+from tilewright.plan import tiles
+from tilewright.plan.target import Target, host
+
+# Pixels per unit, at least: a weight is packed (about half a cycle) once per unit, and used once per 16
+# pixels.
+_PIXELS = 512
+# Channels in one chain of additions: rounding grows with its length.
+_CHAIN = 256
+# Rows of pixels that are listed: 16 bytes for each.
+_ROWS = 1 << 16
+# Packed weights of one panel.
+_WEIGHTS_BYTES = 2 << 20
+
+
+def serves(problem: Problem) -> bool:
+    """Whether a problem is a 1×1 convolution with its channels innermost in both arrays."""
+    dims = problem.dims
+    outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+    return (
+        dims.taps == 1
+        and problem.side != "by_pixels"
+        and problem.x_steps[1] == problem.y_steps[1] == 1
+        and min(outputs, channels) > 1
+        and all(n == 1 for n in dims.input_dilation)
+        and all(pair == (0, 0) for pair in dims.padding)
+        and channels * 4 * 64 * np.dtype(problem.dtype).itemsize <= _WEIGHTS_BYTES
+        and dims.batch * int(np.prod(dims.output)) <= _ROWS * max(dims.output[-1], 1)
+    )
+
+
+def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
+    """The program for a problem that :func:`serves` accepts."""
+    target = target or host()
+    dims, scalar = problem.dims, SCALARS[problem.dtype]
+    itemsize = np.dtype(problem.dtype).itemsize
+    width = target.vector_bytes // itemsize
+    outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+    *axes, (columns, x_column, y_column) = merged(problem)
+    tile = tiles.tile_for(target, width, outputs, columns, channels, "channels", "by_channels")
+    panel = tile.panel(width)
+    rows = row_table(axes)
+    # -- units
+    wanted = max(len(rows) * columns // tiles.UNITS, _PIXELS, tile.scalars)
+    column_block = columns
+    if columns > wanted:
+        column_block = up(even(columns, wanted), tile.scalars)
+    row_block = even(len(rows), max(wanted // columns, 1))
+    column_blocks, row_blocks = -(-columns // column_block), -(-len(rows) // row_block)
+    units = dims.groups * column_blocks * row_blocks
+    parts = 1
+    if units < tiles.UNITS // 2 and dims.flops > 1 << 20:
+        parts = min(-(-tiles.UNITS // 2 // units), -(-outputs // panel))
+    output_block = up(-(-outputs // parts), panel)
+    output_blocks = -(-outputs // output_block)
+    units *= output_blocks
+    channel_block = even(channels, _CHAIN)
+    # -- scratch
+    sums_at = up(channels * panel, 16)
+    list_at = up(sums_at + tile.scalars * panel, 16)
+    scratch = list_at * itemsize + 16 * (-(-channels // channel_block))
+    schedule = "lanes" if problem.backwards else "flat"
+    act, size = problem.activation, (tile.vectors, tile.scalars)
+    kernels = {
+        "driver": (direct_driver.name(scalar), lambda t: direct_driver.emit(t, scalar)),
+        "micro": (
+            micro.name(scalar, *size, apart=True),
+            lambda t: micro.emit(t, scalar, *size, apart=True),
+        ),
+        "pack_weights": (
+            pack_weights.name(scalar, schedule, panel),
+            lambda t: pack_weights.emit(t, scalar, schedule, panel, direct_driver.FIELDS),
+        ),
+        "store": (
+            store.name(scalar, "by_channels", "along", act, tile.vectors),
+            lambda t: store.emit(t, scalar, "by_channels", "along", act, tile.vectors),
+        ),
+    }
+    addresses = addresses_of(kernels, target, load)
+    words: Words = {
+        "channels": channels, "outputs": outputs, "taps": 1,
+        "x_group": channels, "y_group": outputs, "x_column": x_column, "y_column": y_column, "y_channel": 1,
+        **weight_steps(dims, problem.backwards, 1),
+        "row_starts": rows, "rows": len(rows), "row_block": row_block, "row_blocks": row_blocks,
+        "columns": columns, "column_block": column_block, "column_blocks": column_blocks,
+        "channel_block": channel_block, "output_block": output_block, "output_blocks": output_blocks,
+        "tile": tile.scalars, "panel": panel, "sums_at": sums_at, "list_at": list_at,
+        "slope": int(np.float64(problem.slope).view(np.int64)),
+        **addresses,
+    }  # fmt: skip
+    values, kept = words_of(direct_driver.FIELDS, words)
+    about: dict[str, int | str] = {
+        "side": "by_channels", "vectors": tile.vectors, "scalars": tile.scalars,
+        "pixels": tile.scalars, "panel": panel, "channels": channels, "channel_block": channel_block,
+        "outputs": outputs, "output_block": output_block,
+        "lines": len(rows), "line_block": row_block, "columns": columns, "column_block": column_block,
+    }  # fmt: skip
+    return Program(addresses["driver"], values, units, scratch, kept, kernels, direct_driver.FIELDS, about)
+
+
+def row_table(axes: list[tuple[int, int, int]]) -> Table:
+    """Where each row starts, in x and in y: places along all axes but the last."""
+    x, y = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    for count, x_step, y_step in axes:
+        places = np.arange(count, dtype=np.int64)
+        x, y = (np.add.outer(s, places * step).ravel() for s, step in ((x, x_step), (y, y_step)))
+    return np.stack([x, y], axis=1)
+
+
+def merged(problem: Problem) -> list[tuple[int, int, int]]:
+    """The axes that pixels lie along, samples first, as (how many, step in x, step in y).
+
+    Neighbouring axes become one where memory allows, and axes of one place are left out.
+    """
+    dims = problem.dims
+    sizes = (dims.batch, *dims.output)
+    x_steps = (problem.x_steps[0], *(a * b for a, b in zip(problem.x_steps[2:], dims.stride, strict=True)))
+    y_steps = (problem.y_steps[0], *problem.y_steps[2:])
+    found: list[tuple[int, int, int]] = []
+    for size, x, y in zip(sizes, x_steps, y_steps, strict=True):
+        if size == 1:
+            continue
+        if found and found[-1][1] == x * size and found[-1][2] == y * size:
+            found[-1] = (found[-1][0] * size, x, y)
+        else:
+            found.append((size, x, y))
+    return found or [(1, 0, 0)]

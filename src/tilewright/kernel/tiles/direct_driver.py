@@ -1,0 +1,130 @@
+"""The driver of 1×1 convolutions whose channels are innermost in memory: nothing is packed but the weights.
+
+Definition:
+
+    y[p, k] = act(bias[k] + Σ_c x[p, c] · w[k, c]),   p over all places of all samples
+
+Pixels lie apart in memory and their channels side by side, which is how the micro-kernel can read its scalars
+(``apart``). Schedule of one unit, which is a block of rows of pixels, a stretch of their columns and a range
+of output channels of one group:
+
+    for each panel of output channels:
+        pack its weights
+        for each row and tile of pixels:
+            for each block of input channels: micro-kernel
+            store
+
+The order of a sum (blocks of channels, then channels) depends on the number of channels alone.
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import Function, Value, size_of
+from tilewright.kernel.tiles import driver
+from tilewright.kernel.tiles.fields import Fields
+from tilewright.plan.target import Target
+
+#: The words of the plain driver, so that both share their packing of weights, and some more.
+FIELDS = Fields(
+    *driver.FIELDS.names,
+    # where rows start: (in x, in y); how many there are, and in a block; pixels of a row
+    "row_starts", "rows", "row_block", "row_blocks", "columns",
+)  # fmt: skip
+
+_ADDRESSES = {"x", "w", "bias", "y", "row_starts", "pack_weights", "micro", "store"}
+
+
+def name(scalar: str) -> str:
+    """The symbol of the driver."""
+    return f"convolve_direct_{scalar}"
+
+
+def emit(target: Target, scalar: str) -> str:
+    """The driver."""
+    f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Driver(f, scalar).emit()
+    return f.text()
+
+
+class _Driver(driver.Driver):
+    def __init__(self, f: Function, scalar: str) -> None:
+        super().__init__(f, scalar, by_channels=True)
+        self.words = {
+            word: FIELDS.address(f, f["args"], word)
+            if word in _ADDRESSES
+            else FIELDS.read(f, f["args"], word)
+            for word in FIELDS.names
+            if word != "slope"
+        }
+        self.slope = f.load("double", f["args"], FIELDS.place["slope"])
+
+    def emit(self) -> None:
+        f = self.f
+        u = f["unit"]
+        output_block, u = u % self.output_blocks, u // self.output_blocks
+        column_block, u = u % self.column_blocks, u // self.column_blocks
+        row_block, group = u % self.row_blocks, u // self.row_blocks
+        k0 = output_block * self.output_block
+        k1 = f.least(k0 + self.output_block, self.outputs)
+        q0 = column_block * self.column_block
+        q1 = f.least(q0 + self.column_block, self.columns)
+        r0 = row_block * self.row_block
+        r1 = f.least(r0 + self.row_block, self.rows)
+        # The last tile of a row starts earlier instead of being filled up.
+        last = self.columns - self.tile
+        x = f.at(self.x, self.scalar, group * self.x_group)
+        y = f.at(self.y, self.scalar, group * self.y_group)
+        w = f.at(self.w, self.scalar, group * self.w_group)
+        first_output = group * self.outputs
+        self.weights = f["scratch"]
+        self.sums = f.at(f["scratch"], self.scalar, self.sums_at)
+        self.list = f.at(f["scratch"], self.scalar, self.list_at)
+        # Where each block of channels starts, among the packed weights and in a pixel.
+        with f.loop(self.channels, step=self.channel_block, name="block") as c:
+            number = c // self.channel_block
+            f.store(c * self.panel, self.list, number * 2)
+            f.store(c, self.list, number * 2 + 1)
+        with f.loop(k1, start=k0, step=self.panel, name="panel") as k:
+            kn = f.least(k1 - k, self.panel)
+            f.call(
+                self.pack_weights, f["args"], f.at(w, self.scalar, k * self.w_output), self.weights, kn,
+                self.channels,
+            )  # fmt: skip
+            moved = f.at(self.bias, self.scalar, first_output + k, wild=True)
+            bias = f.select(self.bias.differs(f.null()), moved, f.null())
+            with f.loop(r1, start=r0, name="row") as row:
+                x_row = f.at(x, self.scalar, f.load("i64", self.row_starts, row * 2))
+                y_row = f.at(y, self.scalar, f.load("i64", self.row_starts, row * 2 + 1) + k)
+                with f.loop(q1, start=q0, step=self.tile, name="tile") as q:
+                    start = f.least(q, last)
+                    self._ask_for(f.at(y_row, self.scalar, start * self.y_column), kn, self.tile)
+                    with f.when(k.equals(k0)):
+                        self._ask_for_next(x_row, f.least(start + self.tile, last))
+                    self._tile(f.at(x_row, self.scalar, start * self.x_column))
+                    f.call(
+                        self.store, self.sums, f.at(y_row, self.scalar, start * self.y_column), bias, kn,
+                        self.tile, self.y_channel, self.y_column, self.slope,
+                    )  # fmt: skip
+
+    def _pixel_step(self) -> Value:
+        return self.y_column
+
+    def _ask_for_next(self, x_row: Value, start: Value) -> None:
+        """The cache lines of the tile behind: they come while this one's products are summed."""
+        f = self.f
+        with f.loop(self.tile, name="soon") as i:
+            pixel = f.at(x_row, self.scalar, (start + i) * self.x_column)
+            with f.loop(self.channels, step=64 // size_of(self.scalar), name="soon") as c:
+                f.soon(f.at(pixel, self.scalar, c))
+
+    def _tile(self, x: Value) -> None:
+        f = self.f
+        one = f.number("i64", 1)
+        with f.loop(self.channels, step=self.channel_block, name="channels") as c:
+            count = f.least(self.channels - c, self.channel_block)
+            resume = f.result("i64", f"zext i1 {c.differs(0).name} to i64")
+            entry = f.at(self.list, "i64", c // self.channel_block * 2)
+            f.call(
+                self.micro, self.weights, x, entry, one, count, self.panel, one, self.sums, self.panel,
+                resume, self.x_column,
+            )  # fmt: skip

@@ -1,0 +1,103 @@
+"""The driver of the weight gradient of 1×1 convolutions whose columns are innermost: dot products of rows.
+
+Definition, over all samples n and places p:
+
+    gw[k, c] = Σ_n Σ_p gy[n, k, p] · x[n, c, p]
+
+Schedule of one unit, which is a range of output channels and of input channels of one group, and one share of
+the blocks of places (all blocks of all rows in order): for each block, the micro-kernel of dot products on
+all tiles of output by input channels; then the lanes of all sums are added up and written.
+
+A unit's share depends on the geometry alone and sums are added in the order of blocks, so bits never depend
+on the number of threads.
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import Function, Value, lane, shuffle, size_of, vector
+from tilewright.kernel.tiles.fields import Fields
+from tilewright.plan.target import Target
+
+FIELDS = Fields(
+    # arrays; the sums of share s go to gw + s·share_step
+    "x", "gy", "gw", "unused",
+    # sizes, of one group, and steps in elements
+    "channels", "outputs", "x_group", "gy_group", "x_channel", "gy_channel", "share_step",
+    # where rows start (in x, in gy), how many there are and their places; places of a block, blocks of a row
+    "row_starts", "rows", "columns", "column_block", "column_blocks",
+    # units
+    "output_block", "output_blocks", "channel_block", "channel_blocks", "shares",
+    # functions
+    "dot",
+)  # fmt: skip
+
+_ADDRESSES = {"x", "gy", "gw", "row_starts", "dot"}
+
+
+def name(scalar: str, rows: int, columns: int) -> str:
+    """The symbol of the driver for tiles of so many output by input channels."""
+    return f"weight_gradient_dot_{scalar}_{rows}x{columns}"
+
+
+def emit(target: Target, scalar: str, rows: int, columns: int) -> str:
+    """The driver."""
+    f = Function(name(scalar, rows, columns), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    width = target.vector_bytes // size_of(scalar)
+    type = vector(width, scalar)
+    words = {
+        word: FIELDS.address(f, f["args"], word) if word in _ADDRESSES else FIELDS.read(f, f["args"], word)
+        for word in FIELDS.names
+    }
+    u = f["unit"]
+    share, u = u % words["shares"], u // words["shares"]
+    channel_block, u = u % words["channel_blocks"], u // words["channel_blocks"]
+    output_block, group = u % words["output_blocks"], u // words["output_blocks"]
+    # The last ranges start earlier instead of being shorter: a tile always fits. What two of them compute
+    # comes out the same.
+    kn, cn = words["output_block"], words["channel_block"]
+    k0 = f.least(output_block * kn, words["outputs"] - kn)
+    c0 = f.least(channel_block * cn, words["channels"] - cn)
+    gy = f.at(words["gy"], scalar, group * words["gy_group"] + k0 * words["gy_channel"])
+    x = f.at(words["x"], scalar, group * words["x_group"] + c0 * words["x_channel"])
+    to = (group * words["outputs"] + k0) * words["channels"] + c0 + share * words["share_step"]
+    gw = f.at(words["gw"], scalar, to)
+    # The last tile of channels starts earlier instead of being filled up.
+    k_tiles, c_tiles = (kn + (rows - 1)) // rows, (cn + (columns - 1)) // columns
+    k_last, c_last = kn - rows, cn - columns
+    tile = rows * columns * width
+    sums = f["scratch"]
+    with f.loop(k_tiles * c_tiles * tile, step=width, name="zero") as i:
+        f.store(f.number(type, 0), sums, i)
+    blocks = words["rows"] * words["column_blocks"]
+    first, end = blocks * share // words["shares"], blocks * (share + 1) // words["shares"]
+    with f.loop(end, start=first, name="block") as block:
+        row, part = block // words["column_blocks"], block % words["column_blocks"]
+        q = part * words["column_block"]
+        count = f.least(words["columns"] - q, words["column_block"])
+        x_row = f.at(x, scalar, f.load("i64", words["row_starts"], row * 2) + q)
+        gy_row = f.at(gy, scalar, f.load("i64", words["row_starts"], row * 2 + 1) + q)
+        with f.loop(k_tiles, name="outputs") as kt, f.loop(c_tiles, name="channels") as ct:
+            a = f.at(gy_row, scalar, f.least(kt * rows, k_last) * words["gy_channel"])
+            b = f.at(x_row, scalar, f.least(ct * columns, c_last) * words["x_channel"])
+            place = f.at(sums, scalar, (kt * c_tiles + ct) * tile)
+            f.call(words["dot"], a, b, words["gy_channel"], words["x_channel"], count, place)
+    with f.loop(k_tiles, name="outputs") as kt, f.loop(c_tiles, name="channels") as ct:
+        k, c = f.least(kt * rows, k_last), f.least(ct * columns, c_last)
+        place = f.at(sums, scalar, (kt * c_tiles + ct) * tile)
+        for a_row in range(rows):
+            out = f.at(gw, scalar, (k + a_row) * words["channels"] + c)
+            for b_row in range(columns):
+                total = f.load(type, place, (a_row * columns + b_row) * width)
+                f.store(_added(f, total, width), out, b_row)
+    return f.text()
+
+
+def _added(f: Function, total: Value, width: int) -> Value:
+    """The sum of all lanes: halves are added until one is left."""
+    while width > 1:
+        width //= 2
+        # What the upper lanes then hold is not read again.
+        places = [i + width if i < width else i for i in range(2 * width)]
+        total = shuffle(f, total, total, list(range(2 * width))) + shuffle(f, total, total, places)
+        total = shuffle(f, total, total, list(range(width)))
+    return lane(f, total, 0)
