@@ -469,3 +469,30 @@ def whole_window_dims(draw: st.DrawFn) -> ConvDims:
 )
 def test_products(target: Target, dims: ConvDims, dtype: str, last: tuple[bool, bool]) -> None:
     check(dims, dtype, target, last)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("taps", [(4, 4), (3, 3), (1, 5)], ids=str)
+def test_a_product_backwards_has_a_bias_for_each_channel(batch: int, taps: tuple[int, int]) -> None:
+    # A transposed convolution of single numbers.
+    dims = ConvDims.of((batch, 8, *taps), (5, 8, *taps))
+    gy, w = random_array(dims.output_shape, 1).astype("f4"), random_array(dims.weight_shape, 2).astype("f4")
+    bias = guarded(random_array((8,), 3).astype("f4"))
+    gx = guarded(np.full(dims.input_shape, np.nan, "f4"))
+    run(choose("data_gradient", dims, "float32"), gy, w, gx, bias)
+    expected = reference.conv.data_gradient(dims, gy.astype("f8"), w.astype("f8")) + bias[:, None, None]
+    assert_same(gx, expected.astype("f4"), rtol=1e-6, atol=1e-5, reason="rounding of sums of 5 products")
+
+
+@pytest.mark.parametrize(("size", "channels"), [((5, 5), 16), ((1, 1), 40), ((8, 8), 40)], ids=str)
+def test_a_sample_of_a_product_is_the_same_alone(size: tuple[int, int], channels: int) -> None:
+    whole = ConvDims.of((6, channels, *size), (24, channels, *(size if size == (5, 5) else (1, 1))))
+    x, w = random_array(whole.input_shape, 1).astype("f4"), random_array(whole.weight_shape, 2).astype("f4")
+    for last in (False, True):
+        given = laid_out(x, last)
+        y = laid_out(np.full(whole.output_shape, np.nan, "f4"), last)
+        run(choose("forward", whole, "float32"), given, w, None, y)
+        for n in range(6):
+            alone = laid_out(np.full((1, *whole.output_shape[1:]), np.nan, "f4"), last)
+            run(choose("forward", whole.with_batch(1), "float32"), given[n : n + 1], w, None, alone)
+            np.testing.assert_array_equal(alone[0], y[n])

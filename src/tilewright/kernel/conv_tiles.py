@@ -42,6 +42,9 @@ def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None
     """Writes the gradient of the input into ``gx``; with ``bias``, a transposed convolution."""
     gy = _readable(gy)
     program = program_for(plan, gy.strides, gx.strides)
+    if bias is not None and _as_product(plan, _steps(gx.strides, gx.itemsize)):
+        # The outputs of the product are all places of all channels.
+        bias = np.repeat(bias, _conv(plan).taps)
     _run(program, gy, np.ascontiguousarray(w), bias, gx)
 
 
@@ -122,10 +125,9 @@ def _problem(
 ) -> Problem:
     dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
     backwards = plan.operation == "data_gradient"
-    x_steps = tuple(stride // itemsize for stride in x_strides)
-    y_steps = tuple(stride // itemsize for stride in y_strides)
+    x_steps, y_steps = _steps(x_strides, itemsize), _steps(y_strides, itemsize)
     side = None if plan.family == "tiles-pointwise" else plan.side
-    if plan.family != "tiles-winograd" and is_product(dims, y_steps if backwards else x_steps):
+    if _as_product(plan, y_steps if backwards else x_steps):
         dims, side = product_of(dims), None
         read, written = (_samples, _features) if backwards else (_features, _samples)
         x_steps, y_steps = read(x_steps), written(y_steps)
@@ -153,9 +155,8 @@ def _weight_problem(
     plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]
 ) -> weights.WeightProblem:
     dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
-    x_steps = tuple(stride // itemsize for stride in x_strides)
-    gy_steps = tuple(stride // itemsize for stride in gy_strides)
-    if plan.family != "tiles-winograd" and is_product(dims, x_steps):
+    x_steps, gy_steps = _steps(x_strides, itemsize), _steps(gy_strides, itemsize)
+    if _as_product(plan, x_steps):
         dims, x_steps, gy_steps = product_of(dims), _features(x_steps), _samples(gy_steps)
     return weights.WeightProblem(dims, plan.dtype, x_steps, gy_steps)
 
@@ -164,6 +165,14 @@ def _maker(plan: Plan, problem: Problem) -> Callable[..., Program]:
     if plan.family == "tiles-winograd":
         return winograd.program
     return direct.program if direct.serves(problem) else convolve.program
+
+
+def _steps(strides: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    return tuple(stride // itemsize for stride in strides)
+
+
+def _as_product(plan: Plan, x_steps: tuple[int, ...]) -> bool:
+    return plan.family != "tiles-winograd" and is_product(_conv(plan), x_steps)
 
 
 def is_product(dims: ConvDims, x_steps: tuple[int, ...]) -> bool:
@@ -177,7 +186,6 @@ def is_product(dims: ConvDims, x_steps: tuple[int, ...]) -> bool:
     return (
         dims.taps > 1
         and dims.groups == 1
-        and dims.batch > 1
         and all(n == 1 for n in dims.output + dims.input_dilation)
         and dims.kernel == dims.spatial
         and all(pair == (0, 0) for pair in dims.padding)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tilewright.kernel.tiles import direct_driver, micro, pack_weights, store
@@ -27,6 +29,8 @@ _PIXELS = 512
 _CHAIN = 256
 # Rows of pixels that are listed: 16 bytes for each.
 _ROWS = 1 << 16
+# An axis: how many places, their distance in x and in y.
+Places = tuple[int, int, int]
 # Packed weights of one panel.
 _WEIGHTS_BYTES = 2 << 20
 
@@ -43,7 +47,7 @@ def serves(problem: Problem) -> bool:
         and all(n == 1 for n in dims.input_dilation)
         and all(pair == (0, 0) for pair in dims.padding)
         and channels * 4 * 64 * np.dtype(problem.dtype).itemsize <= _WEIGHTS_BYTES
-        and dims.batch * int(np.prod(dims.output)) <= _ROWS * max(dims.output[-1], 1)
+        and math.prod(dims.output[:-1]) <= _ROWS
     )
 
 
@@ -54,17 +58,18 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     itemsize = np.dtype(problem.dtype).itemsize
     width = target.vector_bytes // itemsize
     outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
-    *axes, (columns, x_column, y_column) = merged(problem)
+    samples, axes, (columns, x_column, y_column) = merged(problem)
     tile = tiles.tile_for(target, width, outputs, columns, channels, "channels", "by_channels")
     panel = tile.panel(width)
     rows = row_table(axes)
     # -- units
-    wanted = max(len(rows) * columns // tiles.UNITS, _PIXELS, tile.scalars)
+    count = samples * len(rows)
+    wanted = max(count * columns // tiles.UNITS, _PIXELS, tile.scalars)
     column_block = columns
     if columns > wanted:
         column_block = up(even(columns, wanted), tile.scalars)
-    row_block = even(len(rows), max(wanted // columns, 1))
-    column_blocks, row_blocks = -(-columns // column_block), -(-len(rows) // row_block)
+    row_block = even(count, max(wanted // columns, 1))
+    column_blocks, row_blocks = -(-columns // column_block), -(-count // row_block)
     units = dims.groups * column_blocks * row_blocks
     parts = 1
     if units < tiles.UNITS // 2 and dims.flops > 1 << 20:
@@ -99,8 +104,9 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "channels": channels, "outputs": outputs, "taps": 1,
         "x_group": channels, "y_group": outputs, "x_column": x_column, "y_column": y_column, "y_channel": 1,
         **weight_steps(dims, problem.backwards, 1),
-        "row_starts": rows, "rows": len(rows), "row_block": row_block, "row_blocks": row_blocks,
-        "columns": columns, "column_block": column_block, "column_blocks": column_blocks,
+        "x_batch": problem.x_steps[0], "y_batch": problem.y_steps[0],
+        "row_starts": rows, "sample_rows": len(rows), "rows": count, "row_block": row_block, "row_blocks":
+        row_blocks, "columns": columns, "column_block": column_block, "column_blocks": column_blocks,
         "channel_block": channel_block, "output_block": output_block, "output_blocks": output_blocks,
         "tile": tile.scalars, "panel": panel, "sums_at": sums_at, "list_at": list_at,
         "slope": int(np.float64(problem.slope).view(np.int64)),
@@ -111,13 +117,13 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "side": "by_channels", "vectors": tile.vectors, "scalars": tile.scalars,
         "pixels": tile.scalars, "panel": panel, "channels": channels, "channel_block": channel_block,
         "outputs": outputs, "output_block": output_block,
-        "lines": len(rows), "line_block": row_block, "columns": columns, "column_block": column_block,
+        "lines": count, "line_block": row_block, "columns": columns, "column_block": column_block,
     }  # fmt: skip
     return Program(addresses["driver"], values, units, scratch, kept, kernels, direct_driver.FIELDS, about)
 
 
-def row_table(axes: list[tuple[int, int, int]]) -> Table:
-    """Where each row starts, in x and in y: places along all axes but the last."""
+def row_table(axes: list[Places]) -> Table:
+    """Where each row of a sample starts, in x and in y."""
     x, y = np.zeros(1, np.int64), np.zeros(1, np.int64)
     for count, x_step, y_step in axes:
         places = np.arange(count, dtype=np.int64)
@@ -125,21 +131,25 @@ def row_table(axes: list[tuple[int, int, int]]) -> Table:
     return np.stack([x, y], axis=1)
 
 
-def merged(problem: Problem) -> list[tuple[int, int, int]]:
-    """The axes that pixels lie along, samples first, as (how many, step in x, step in y).
+def merged(problem: Problem) -> tuple[int, list[Places], Places]:
+    """How many samples there are, the axes that rows of one lie along, and that of the pixels of a row.
 
-    Neighbouring axes become one where memory allows, and axes of one place are left out.
+    Neighbouring axes become one where memory allows, and axes of one place are left out. Where a sample is a
+    single row, neighbouring samples may become one.
     """
     dims = problem.dims
-    sizes = (dims.batch, *dims.output)
-    x_steps = (problem.x_steps[0], *(a * b for a, b in zip(problem.x_steps[2:], dims.stride, strict=True)))
-    y_steps = (problem.y_steps[0], *problem.y_steps[2:])
-    found: list[tuple[int, int, int]] = []
-    for size, x, y in zip(sizes, x_steps, y_steps, strict=True):
+    x_steps = (a * b for a, b in zip(problem.x_steps[2:], dims.stride, strict=True))
+    found: list[Places] = []
+    for size, x, y in zip(dims.output, x_steps, problem.y_steps[2:], strict=True):
         if size == 1:
             continue
         if found and found[-1][1] == x * size and found[-1][2] == y * size:
             found[-1] = (found[-1][0] * size, x, y)
         else:
             found.append((size, x, y))
-    return found or [(1, 0, 0)]
+    samples, x, y = dims.batch, problem.x_steps[0], problem.y_steps[0]
+    if not found:
+        return 1, [], (samples, x, y)
+    if len(found) == 1 and (x, y) == (found[0][0] * found[0][1], found[0][0] * found[0][2]):
+        return 1, [], (samples * found[0][0], *found[0][1:])
+    return samples, found[:-1], found[-1]

@@ -27,8 +27,9 @@ from tilewright.plan.target import Target
 #: The words of the plain driver, so that both share their packing of weights, and some more.
 FIELDS = Fields(
     *driver.FIELDS.names,
-    # where rows start: (in x, in y); how many there are, and in a block; pixels of a row
-    "row_starts", "rows", "row_block", "row_blocks", "columns",
+    # where rows of a sample start: (in x, in y); how many a sample has, all have, and a block; pixels of a
+    # row
+    "row_starts", "sample_rows", "rows", "row_block", "row_blocks", "columns",
 )  # fmt: skip
 
 _ADDRESSES = {"x", "w", "bias", "y", "row_starts", "pack_weights", "micro", "store"}
@@ -93,8 +94,10 @@ class _Driver(driver.Driver):
             moved = f.at(self.bias, self.scalar, first_output + k, wild=True)
             bias = f.select(self.bias.differs(f.null()), moved, f.null())
             with f.loop(r1, start=r0, name="row") as row:
-                x_row = f.at(x, self.scalar, f.load("i64", self.row_starts, row * 2))
-                y_row = f.at(y, self.scalar, f.load("i64", self.row_starts, row * 2 + 1) + k)
+                n, entry = row // self.sample_rows, row % self.sample_rows * 2
+                x_place = f.load("i64", self.row_starts, entry) + n * self.x_batch
+                y_place = f.load("i64", self.row_starts, entry + 1) + n * self.y_batch + k
+                x_row, y_row = f.at(x, self.scalar, x_place), f.at(y, self.scalar, y_place)
                 with f.loop(q1, start=q0, step=self.tile, name="tile") as q:
                     start = f.least(q, last)
                     self._ask_for(f.at(y_row, self.scalar, start * self.y_column), kn, self.tile)

@@ -23,8 +23,9 @@ FIELDS = Fields(
     "x", "gy", "gw", "unused",
     # sizes, of one group, and steps in elements
     "channels", "outputs", "x_group", "gy_group", "x_channel", "gy_channel", "share_step",
-    # where rows start (in x, in gy), how many there are and their places; places of a block, blocks of a row
-    "row_starts", "rows", "columns", "column_block", "column_blocks",
+    # from sample to sample; where rows of one start (in x, in gy), how many it has, all have; places of a row
+    # and of a block, blocks of a row
+    "x_batch", "gy_batch", "row_starts", "sample_rows", "rows", "columns", "column_block", "column_blocks",
     # units
     "output_block", "output_blocks", "channel_block", "channel_blocks", "shares",
     # functions
@@ -74,8 +75,10 @@ def emit(target: Target, scalar: str, rows: int, columns: int) -> str:
         row, part = block // words["column_blocks"], block % words["column_blocks"]
         q = part * words["column_block"]
         count = f.least(words["columns"] - q, words["column_block"])
-        x_row = f.at(x, scalar, f.load("i64", words["row_starts"], row * 2) + q)
-        gy_row = f.at(gy, scalar, f.load("i64", words["row_starts"], row * 2 + 1) + q)
+        n, entry = row // words["sample_rows"], row % words["sample_rows"] * 2
+        x_place = f.load("i64", words["row_starts"], entry) + n * words["x_batch"]
+        gy_place = f.load("i64", words["row_starts"], entry + 1) + n * words["gy_batch"]
+        x_row, gy_row = f.at(x, scalar, x_place + q), f.at(gy, scalar, gy_place + q)
         with f.loop(k_tiles, name="outputs") as kt, f.loop(c_tiles, name="channels") as ct:
             a = f.at(gy_row, scalar, f.least(kt * rows, k_last) * words["gy_channel"])
             b = f.at(x_row, scalar, f.least(ct * columns, c_last) * words["x_channel"])

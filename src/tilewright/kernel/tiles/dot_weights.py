@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tilewright.kernel.tiles import dot, dot_driver
 from tilewright.kernel.tiles.convolve import (
     SCALARS,
@@ -14,7 +16,7 @@ from tilewright.kernel.tiles.convolve import (
     up,
     words_of,
 )
-from tilewright.kernel.tiles.direct import merged, row_table
+from tilewright.kernel.tiles.direct import Places, merged, row_table
 from tilewright.kernel.tiles.weights import SHARE_PLACES, SHARES_BYTES, WeightProblem, WeightProgram
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host
@@ -29,6 +31,8 @@ _BLOCK_BYTES = 256 << 10
 _FEWEST, _MOST = 256, 4096
 # Sums of a unit.
 _SUMS_BYTES = 1 << 20
+# Rows of a sample that are listed: 16 bytes for each.
+_ROWS = 1 << 16
 # Shorter rows are mostly ends.
 _SHORTEST = 48
 
@@ -42,11 +46,11 @@ def serves(problem: WeightProblem) -> bool:
         return False
     if min(dims.out_channels, dims.in_channels) > _FEW_CHANNELS * dims.groups:
         return False
-    columns, x, gy = _axes(problem)[-1]
-    return x == gy == 1 and columns >= _SHORTEST
+    _, axes, (columns, x, gy) = _axes(problem)
+    return x == gy == 1 and columns >= _SHORTEST and math.prod(count for count, _, _ in axes) <= _ROWS
 
 
-def _axes(problem: WeightProblem) -> list[tuple[int, int, int]]:
+def _axes(problem: WeightProblem) -> tuple[int, list[Places], Places]:
     return merged(Problem(problem.dims, problem.dtype, problem.x_steps, problem.gy_steps, False))
 
 
@@ -56,8 +60,9 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     dims, scalar = problem.dims, SCALARS[problem.dtype]
     itemsize = 4 if scalar == "float" else 8
     outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
-    *axes, (columns, _, _) = _axes(problem)
+    samples, axes, (columns, _, _) = _axes(problem)
     rows = row_table(axes)
+    count = samples * len(rows)
     tile = dot.tile_for(target, outputs, channels)
     # -- ranges of channels: their sums have to fit
     output_block, channel_block = outputs, channels
@@ -73,8 +78,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     # -- units
     units = dims.groups * output_blocks * channel_blocks
     size = dims.out_channels * channels
-    shares = min(-(-tiles.UNITS // 2 // units), len(rows) * column_blocks, SHARES_BYTES // (size * itemsize))
-    shares = max(min(shares, len(rows) * columns // SHARE_PLACES), 1)
+    shares = min(-(-tiles.UNITS // 2 // units), count * column_blocks, SHARES_BYTES // (size * itemsize))
+    shares = max(min(shares, count * columns // SHARE_PLACES), 1)
     if dims.flops < 1 << 20:
         shares = 1
     units *= shares
@@ -88,7 +93,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "channels": channels, "outputs": outputs,
         "x_group": channels * problem.x_steps[1], "gy_group": outputs * problem.gy_steps[1],
         "x_channel": problem.x_steps[1], "gy_channel": problem.gy_steps[1], "share_step": size,
-        "row_starts": rows, "rows": len(rows),
+        "x_batch": problem.x_steps[0], "gy_batch": problem.gy_steps[0],
+        "row_starts": rows, "sample_rows": len(rows), "rows": count,
         "columns": columns, "column_block": column_block, "column_blocks": column_blocks,
         "output_block": output_block, "output_blocks": output_blocks,
         "channel_block": channel_block, "channel_blocks": channel_blocks, "shares": shares,
@@ -98,7 +104,7 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     about: dict[str, int | str] = {
         "side": "by_places", "vectors": tile[0], "scalars": tile[1], "panel": tile[0], "folded": 0,
         "channels": channels, "channel_block": channel_block, "outputs": outputs,
-        "output_block": output_block, "lines": len(rows), "line_block": 1, "columns": columns,
+        "output_block": output_block, "lines": count, "line_block": 1, "columns": columns,
         "column_block": column_block, "shares": shares, "exchanged": 0,
     }  # fmt: skip
     return WeightProgram(
