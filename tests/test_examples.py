@@ -72,6 +72,14 @@ def moving_ball(said: str) -> None:
     assert numbers(line(said, "where the ball uncovers it"))[0] == -0.55
 
 
+def sklearn_digits(said: str) -> None:
+    scores = [float(score) for score in re.findall(r"^channels .* accuracy ([\d.]+) %$", said, re.MULTILINE)]
+    assert len(scores) == 4 and min(scores) > 80
+    assert "Conv(1, 32, kernel_size=(3, 3), stride=(2, 2), padding=same)" in said
+    # 98.2 % here; other instruction sets round otherwise.
+    assert numbers(line(said, "450 unseen digits: accuracy "))[0] >= 97
+
+
 def small_digit_network(said: str) -> None:
     accuracies = {int(step): float(share) for step, share in re.findall(r"batch +(\d+) .* ([\d.]+) %", said)}
     assert list(accuracies) == [1, 100, 200, 240]
@@ -123,6 +131,7 @@ EXPECTED: dict[str, tuple[int, Callable[[str], None]]] = {
     "learning_a_kernel": (1, learning_a_kernel),
     "convolution_as_a_matrix": (3, convolution_as_a_matrix),
     "moving_ball": (1, moving_ball),
+    "sklearn_digits": (1, sklearn_digits),
     "small_digit_network": (2, small_digit_network),
     "lenet5": (1, lenet5),
     "autoencoder": (1, autoencoder),

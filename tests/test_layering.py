@@ -33,6 +33,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("nn",),
     ("optim", "data", "lens"),
     ("train", "bench"),
+    ("bridge",),
     ("cli",),
 )
 # Modules of the top folder that sit in a room of another name.

@@ -541,3 +541,11 @@ def test_chained_functions_in_place_keep_what_they_overwrite() -> None:
 
     x = tw.rand(3, dtype=tw.float64, requires_grad=True)
     assert tw.autograd.gradcheck(chained, x) and tw.autograd.gradgradcheck(chained, x)
+
+
+def test_tensors_without_elements_are_written_to() -> None:
+    # NumPy gives them strides of 0, as it gives repeated elements.
+    for shape in ((0, 3), (3, 0), (2, 0, 3)):
+        x = tw.zeros(*shape)
+        assert x.clamp_(min=1.0).add_(1.0).fill_(2.0).shape == x.shape
+        x[...] = 3.0

@@ -62,7 +62,7 @@ def test_the_last_axis_comes_first() -> None:
     assert not np.shares_memory(F.pad(x, (0, 0), "reflect"), x)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float16", "float32", "float64"])
 def test_dtypes(dtype: str) -> None:
     x = np.array([1, 0, 1]).astype(dtype)
     for mode in _MODES:
@@ -72,10 +72,36 @@ def test_dtypes(dtype: str) -> None:
     assert F.pad(x, (0, 1), value=True)[-1] == 1
 
 
+def test_halves_are_summed_in_single() -> None:
+    x = tw.tensor(np.ones((1, 2), np.float16), requires_grad=True)
+    for mode in ("reflect", "replicate", "circular"):
+        F.pad(x, (4100, 4100), mode).backward(tw.tensor(np.ones((1, 8202), np.float16)))
+        assert x.grad.dtype == np.float16
+        # 4,101 copies of each; that is 4,100 in 11 bits, but counting in halves ends at 2,048.
+        assert x.grad.tolist() == [[4100.0, 4100.0]]
+        x.grad = None
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_gradients_of_any_batch_are_the_same_bits(mode: str) -> None:
+    g = normal((3, 2, 47), 1, np.float32)
+
+    def gradient(g: Any) -> Any:
+        x = tw.tensor(np.zeros((*g.shape[:2], 4), np.float32), requires_grad=True)
+        F.pad(x, (20, 23), mode).backward(tw.tensor(g))
+        return x.grad.numpy()
+
+    parts = [gradient(g[i : i + 1, c : c + 1]) for i in range(3) for c in range(2)]
+    assert np.array_equal(gradient(g), np.concatenate(parts).reshape(3, 2, 4))
+
+
 def test_infinity_as_value() -> None:
     assert_same(F.pad(np.zeros(1, np.float32), (0, 1), value=-np.inf), np.float32([0, -np.inf]), **_EXACT)
     y = F.pad(tw.zeros(1), (1, 0), value=tw.tensor(2.0))
     assert_same(y, np.float32([2, 0]), **_EXACT)
+    assert_same(F.pad(np.zeros(1), (0, 1), value=np.nan), [0.0, np.nan], **_EXACT)
+    # Rounded to the dtype, as every number is.
+    assert_same(F.pad(np.zeros(1, np.float16), (0, 1), value=0.1), np.float16([0, 0.1]), **_EXACT)
 
 
 @pytest.mark.parametrize("mode", _MODES)
@@ -197,8 +223,7 @@ def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -
             lambda: F.pad(np.zeros(3), (1, 1, 1, 1)),
             ShapeError,
             "pad needs at most one (before, after) pair for each axis of the input. Received: 2 pairs for "
-            "input "
-            "with shape (3,).",
+            "input with shape (3,).",
         ),
         (
             lambda: F.pad(np.zeros(3), (1, 1), "mirror"),
@@ -215,8 +240,7 @@ def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -
             lambda: F.pad(np.zeros((2, 0)), (1, 0), "replicate"),
             ShapeError,
             "pad with mode 'replicate' needs an element to repeat on every padded axis. Received: (1, 0) "
-            "for axis "
-            "1 of 0 elements.",
+            "for axis 1 of 0 elements.",
         ),
         (
             lambda: F.pad(np.zeros(3), (-3, 3), "circular"),
@@ -243,6 +267,48 @@ def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -
             lambda: F.pad(np.zeros(3), (1, 1), value="x"),
             ArgumentError,
             "pad needs value to be a number that the input's dtype float64 can hold. Received: value='x'.",
+        ),
+        (
+            lambda: F.pad(np.zeros(3, np.float16), (1, 1), value=1e6),
+            ArgumentError,
+            "pad needs value to be a number that the input's dtype float16 can hold. Received: "
+            "value=1000000.0.",
+        ),
+        (
+            lambda: F.pad(np.zeros(3), (1, 1), value=10**400),
+            ArgumentError,
+            "pad needs value to be a number that",
+        ),
+        (lambda: F.pad(np.zeros(3), (1, 1), value=1j), ArgumentError, "pad needs value to be a number that"),
+        (
+            lambda: F.pad(np.zeros(3), (1, 1), value=np.ones(2)),
+            ArgumentError,
+            "pad needs value to be a number that",
+        ),
+        (
+            lambda: F.pad(np.zeros(3), (1, 1), "reflect", np.zeros(2)),
+            ArgumentError,
+            "pad takes value in mode 'constant' only.",
+        ),
+        (
+            lambda: F.pad(np.zeros(3), (1, 1), np.array(["reflect"] * 2)),
+            ArgumentError,
+            "pad needs mode to be one of 'constant',",
+        ),
+        (
+            lambda: F.pad(np.zeros(3), (1, 1), ["reflect"]),
+            ArgumentError,
+            "pad needs mode to be one of 'constant',",
+        ),
+        (
+            lambda: F.pad(np.zeros((2, 3)), (2**62, 0)),
+            ShapeError,
+            "pad needs a result that memory holds. Received: shape=(2, 4611686018427387907).",
+        ),
+        (
+            lambda: F.pad(np.zeros((2, 3)), (2**62, 2**62), "circular"),
+            ShapeError,
+            "pad needs a result that memory holds. Received: shape=",
         ),
         (
             lambda: F.pad([1, 2], (1, 1)),

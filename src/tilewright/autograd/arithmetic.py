@@ -11,7 +11,8 @@ import numpy as np
 from tilewright.autograd.checks import broadcast
 from tilewright.autograd.dtypes import get_default_dtype, of_number, result_type
 from tilewright.autograd.operands import cast as cast
-from tilewright.autograd.operands import combine, pair, python_number, raw, unbroadcast
+from tilewright.autograd.complexes import conjugated
+from tilewright.autograd.operands import combine, ordered, pair, python_number, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, is_tensor, made, rule
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.op.memory import copy, pooled
@@ -54,18 +55,18 @@ def _sub_backward(context: Context, gradient: Tensor) -> Pair:
 def _mul_backward(context: Context, gradient: Tensor) -> Pair:
     needs, shapes = context.needs, context.shapes
     return (
-        unbroadcast(gradient * context.operand(1), shapes[0]) if needs[0] else None,
-        unbroadcast(gradient * context.operand(0), shapes[1]) if needs[1] else None,
+        unbroadcast(gradient * conjugated(context.operand(1)), shapes[0]) if needs[0] else None,
+        unbroadcast(gradient * conjugated(context.operand(0)), shapes[1]) if needs[1] else None,
     )
 
 
 def _div_backward(context: Context, gradient: Tensor) -> Pair:
     needs, shapes = context.needs, context.shapes
     divisor = context.operand(1)
-    share = gradient / divisor
+    share = gradient / conjugated(divisor)
     return (
         unbroadcast(share, shapes[0]) if needs[0] else None,
-        -unbroadcast(share * (context.operand(0) / divisor), shapes[1]) if needs[1] else None,
+        -unbroadcast(share * conjugated(context.operand(0) / divisor), shapes[1]) if needs[1] else None,
     )
 
 
@@ -92,7 +93,7 @@ def _power_forward(context: Context, base: Any, exponent: Any) -> Any:
             return copy(np.asarray(base))
         if exponent == 3:
             return _multiply(_multiply(base, base), base)
-        if base.dtype.kind == "f":
+        if base.dtype.kind in "fc":
             if exponent == 0.5:
                 return _sqrt(base)
             if exponent == -1:
@@ -109,8 +110,10 @@ def _power_backward(context: Context, gradient: Tensor) -> Pair:
         elif exponent == 0:
             slope = base * 0.0
         else:
-            slope = base * 2.0 if exponent == 2 else base ** (float(exponent) - 1.0) * float(exponent)
-        for_base = unbroadcast(gradient * slope, context.shapes[0])
+            power = exponent.item()
+            power = power if isinstance(power, complex) else float(power)
+            slope = base * 2.0 if exponent == 2 else base ** (power - 1.0) * power
+        for_base = unbroadcast(gradient * conjugated(slope), context.shapes[0])
     if context.needs[1]:
         from tilewright.autograd.elementwise import log
 
@@ -119,13 +122,13 @@ def _power_backward(context: Context, gradient: Tensor) -> Pair:
         base = base if isinstance(base, Taped) else made(np.asarray(base))
         flat = _flat(base, exponent)
         slope = where(flat, 0.0, result * log(where(flat, 1.0, base)))
-        for_exponent = unbroadcast(gradient * slope, context.shapes[1])
+        for_exponent = unbroadcast(gradient * conjugated(slope), context.shapes[1])
     return for_base, for_exponent
 
 
 def _flat(base: Any, exponent: Any) -> Any:
     """Where x^y has slope 0 in y: x = 0 and y ≥ 0."""
-    return (base == 0) & (exponent >= 0)
+    return base == 0 if base.dtype.kind == "c" else (base == 0) & (exponent >= 0)
 
 
 def _larger_backward(context: Context, gradient: Tensor) -> Pair:
@@ -239,7 +242,7 @@ def div(input: X, other: Any, *, rounding_mode: str | None = None) -> X:
             "div needs rounding_mode None, 'floor' or 'trunc'.", describe(rounding_mode=rounding_mode)
         )
     first, second = pair("div", input, other)
-    whole = first.dtype.kind != "f"
+    whole = first.dtype.kind in "biu"
     if whole:
         first, second = _as_default(first), _as_default(second)
     result: X = combine("div", first, second)
@@ -301,8 +304,8 @@ def rremainder(input: X, other: Any) -> X:
 
 def _no_integer_zero(name: str, input: Any, other: Any) -> None:
     first, second = raw(input), raw(other)
-    kinds = [np.asarray(x).dtype.kind for x in (first, second)]
-    if "f" not in kinds and not np.all(second):
+    kinds = {np.asarray(x).dtype.kind for x in (first, second)}
+    if kinds <= set("biu") and not np.all(second):
         raise ArgumentError(
             f"{name} needs integers to be divided by other than 0.", "a divisor with a 0 in it"
         )
@@ -332,12 +335,14 @@ def rpow(input: X, other: Any) -> X:
 
 def maximum(input: X, other: Any) -> X:
     """The larger of two, elementwise; NaN if either is. Equal ones get half the gradient each."""
+    ordered("maximum", input, other)
     result: X = combine("maximum", input, other)
     return result
 
 
 def minimum(input: X, other: Any) -> X:
     """The smaller of two, elementwise; NaN if either is. Equal ones get half the gradient each."""
+    ordered("minimum", input, other)
     result: X = combine("minimum", input, other)
     return result
 
@@ -367,7 +372,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         input, other = pair("where", input, other)
     else:
         one, two = python_number("where", input), python_number("where", other)
-        dtype = max(of_number(one), of_number(two), key=lambda found: "biuf".index(found.kind))
+        dtype = max(of_number(one), of_number(two), key=lambda found: "biufVc".index(found.kind))
         input, other = np.asarray(one, dtype), np.asarray(two, dtype)
     broadcast("where", test.shape, np.shape(raw(input)), np.shape(raw(other)))
     return apply("where", condition, input, other)

@@ -11,6 +11,7 @@ from tilewright.autograd.operands import cast
 from tilewright.autograd.shape import clone
 from tilewright.autograd.tape import is_tensor
 from tilewright.errors import ArgumentError, describe
+from tilewright.op.kinds import bfloat16 as bfloat16_dtype
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -72,6 +73,15 @@ def double(input: Tensor) -> Tensor:
 def half(input: Tensor) -> Tensor:
     """In float16."""
     return cast(input, float16)
+
+
+def bfloat16(input: Tensor) -> Tensor:
+    """In bfloat16.
+
+    Raises:
+        MissingExtraError: the package ml_dtypes, which has this dtype, is not installed.
+    """
+    return cast(input, bfloat16_dtype())
 
 
 def long(input: Tensor) -> Tensor:

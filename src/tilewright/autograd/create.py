@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.autograd.checks import shape_to_make, whole
-from tilewright.autograd.dtypes import as_dtype, checked, device, get_default_dtype, native
+from tilewright.autograd.dtypes import as_dtype, checked, device, native, of_number
 from tilewright.autograd.tape import Array, Taped, made
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.op.kinds import DIFFERENTIABLE, is_bfloat16
 from tilewright.op.memory import copy
 from tilewright.op.random import Generator, chosen
 
@@ -65,14 +66,23 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     except TypeError:
         raise DtypeError("A tensor needs numbers.", describe(data=data)) from None
     found = native(found)
-    if found.dtype.kind not in "biuf":
-        raise DtypeError("A tensor needs bools, integers or floats.", f"data of dtype {found.dtype}")
+    if found.dtype.kind not in "biufc" and not is_bfloat16(found.dtype):
+        raise DtypeError(
+            "A tensor needs bools, integers, floats or complex numbers.", f"data of dtype {found.dtype}"
+        )
     if wanted is None:
         # Python's own floats become the default dtype; what NumPy has typed keeps its dtype.
         untyped = not isinstance(first, (np.ndarray, np.generic, Taped)) or (
             type(first) is np.float64 and first is not data
         )
-        wanted = get_default_dtype() if untyped and found.dtype.kind == "f" else checked(found.dtype)
+        wanted = checked(found.dtype)
+        if untyped and found.dtype.kind in "fc":
+            wanted = of_number(0j if found.dtype.kind == "c" else 0.0)
+    if found.dtype.kind == "c" and wanted.kind not in "cb":
+        raise DtypeError(
+            "Complex numbers become real ones by a choice: their real part, or their absolute value.",
+            f"data of dtype {found.dtype}, dtype={wanted}",
+        )
     with np.errstate(all="ignore"):
         return found.astype(wanted, copy=False)
 
@@ -238,7 +248,7 @@ def linspace(
 
 def _float_dtype(name: str, dtype: Any) -> Any:
     found = as_dtype(dtype)
-    if found.kind != "f":
+    if found.kind not in DIFFERENTIABLE:
         raise DtypeError(f"{name} needs a floating dtype.", describe(dtype=str(found)))
     return found
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from tilewright.autograd.arithmetic import where
 from tilewright.autograd.checks import broadcast
-from tilewright.autograd.operands import cast, floating, pair, raw, unbroadcast
+from tilewright.autograd.complexes import conjugated
+from tilewright.autograd.operands import cast, floating, ordered, pair, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, X, apply, apply_to_tensors, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.op import activation as op
+from tilewright.op.fused import sigmoid_gradient, tanh_gradient
 from tilewright.op.memory import in_blocks, pooled
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _from_input(name: str, function: Callable[[Array], Any], slope: Slope) -> No
     rule(
         name,
         _forward(function),
-        lambda context, gradient: gradient * slope(context.input(0)),
+        lambda context, gradient: gradient * conjugated(slope(context.input(0))),
         keeps=(0,),
         keeps_output=False,
     )
@@ -40,7 +42,42 @@ def _from_input(name: str, function: Callable[[Array], Any], slope: Slope) -> No
 
 def _from_output(name: str, function: Callable[[Array], Any], slope: Slope) -> None:
     """A rule whose slope is a function of its output."""
-    rule(name, _forward(function), lambda context, gradient: gradient * slope(context.output()), keeps=())
+    rule(
+        name,
+        _forward(function),
+        lambda context, gradient: gradient * conjugated(slope(context.output())),
+        keeps=(),
+    )
+
+
+def _from_output_in_one(
+    name: str, function: Callable[[Array], Any], gradient: Callable[[Array, Array], Array], bend: Slope
+) -> None:
+    """A rule whose slope is a function of its output, with a rule of its own for the gradient.
+
+    Args:
+        name: of the operation.
+        function: of its input.
+        gradient: ``gradient(g, y)``, linear in g.
+        bend: ``bend(y)``, its derivative by y over g.
+    """
+    own = f"{name}_gradient"
+
+    def again(context: Context, gg: Tensor) -> tuple[Tensor | None, ...]:
+        y = context.input(1)
+        return (
+            apply(own, gg, y) if context.needs[0] else None,
+            gg * context.input(0) * bend(y) if context.needs[1] else None,
+        )
+
+    rule(name, _forward(function), lambda context, g: apply_to_tensors(own, g, context.output()), keeps=())
+    rule(
+        own,
+        lambda context, g, y: gradient(g, y),
+        again,
+        keeps=lambda needs: (0, 1) if needs[1] else (1,),
+        keeps_output=False,
+    )
 
 
 def _stepwise(name: str, function: Callable[[Array], Any]) -> None:
@@ -63,10 +100,20 @@ def _unless_whole(function: np.ufunc) -> Callable[[Array], Any]:
     return lambda x: np.array(x) if x.dtype.kind in "biu" else pool(x)
 
 
+def _abs_backward(context: Context, gradient: Tensor) -> Tensor:
+    x = context.input(0)
+    if x.dtype.kind != "c":
+        return gradient * sign(x)
+    # The direction of x, and 0 where it has none. Not conjugated: |x| is no holomorphic function.
+    length = abs(x)
+    none = length == 0
+    return gradient * where(none, 0.0, x / where(none, 1.0, length))
+
+
 _rint, _sign = pooled(np.rint), pooled(np.sign)
 
 rule("neg", _forward(pooled(np.negative)), lambda context, gradient: -gradient, keeps=(), keeps_output=False)
-_from_input("abs", pooled(np.absolute), lambda x: sign(x))
+rule("abs", _forward(pooled(np.absolute)), _abs_backward, keeps=(0,), keeps_output=False)
 _from_output("exp", pooled(np.exp), lambda y: y)
 _from_output("expm1", pooled(np.expm1), lambda y: y + 1.0)
 _from_input("log", pooled(np.log), lambda x: reciprocal(x))
@@ -82,11 +129,11 @@ _from_input("cos", pooled(np.cos), lambda x: -sin(x))
 _from_output("tan", pooled(np.tan), lambda y: y * y + 1.0)
 _from_output("sinh", pooled(np.sinh), lambda y: sqrt(y * y + 1.0))
 _from_input("cosh", pooled(np.cosh), lambda x: sinh(x))
-_from_output("tanh", pooled(np.tanh), lambda y: 1.0 - y * y)
+_from_output_in_one("tanh", pooled(np.tanh), tanh_gradient, lambda y: y * -2.0)
 _from_input("asin", pooled(np.arcsin), lambda x: rsqrt(1.0 - x * x))
 _from_input("acos", pooled(np.arccos), lambda x: -rsqrt(1.0 - x * x))
 _from_input("atan", pooled(np.arctan), lambda x: reciprocal(x * x + 1.0))
-_from_output("sigmoid", op.sigmoid, lambda y: y * (1.0 - y))
+_from_output_in_one("sigmoid", op.sigmoid, sigmoid_gradient, lambda y: 1.0 - y * 2.0)
 _stepwise("sign", lambda x: _sign(x) if x.dtype != np.bool_ else np.array(x))
 _stepwise("floor", _unless_whole(np.floor))
 _stepwise("ceil", _unless_whole(np.ceil))
@@ -274,11 +321,13 @@ def sigmoid(input: X) -> X:
 
 def relu(input: X) -> X:
     """``max(input, 0)``; slope 0 at 0, NaN stays."""
+    ordered("relu", input)
     return run("relu", _real("relu", input))
 
 
 def sign(input: X) -> X:
     """−1, 0 or 1; slope 0."""
+    ordered("sign", input)
     return run("sign", input)
 
 
@@ -322,6 +371,7 @@ def clamp(input: X, min: Any = None, max: Any = None) -> X:
     if min is None and max is None:
         raise ArgumentError("clamp needs min, max or both.", describe(min=min, max=max))
     x: Any = input
+    ordered("clamp", input, min, max)
     for bound in (min, max):
         if bound is not None:
             x, _ = pair("clamp", x, bound)

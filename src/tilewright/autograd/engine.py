@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.autograd.complexes import real
 from tilewright.autograd.context import Node
 from tilewright.autograd.mode import Recording
 from tilewright.autograd.tape import order
@@ -188,7 +189,10 @@ def _fitted(gradient: Tensor, node: Node, number: int) -> Tensor:
             f"The backward of {node.rule.name} gives input {number} a gradient of the input's shape {shape}.",
             describe(gradient=gradient),
         )
-    return gradient if gradient._data.dtype == dtype else gradient.to(dtype)
+    if gradient._data.dtype == dtype:
+        return gradient
+    # What a real number does to a complex result shows in the real part.
+    return (real(gradient) if dtype.kind != "c" else gradient).to(dtype)
 
 
 def _accumulate(leaf: Tensor, gradient: Tensor, create_graph: bool, own: bool) -> None:
@@ -212,6 +216,12 @@ def _first_gradient(output: Tensor, gradient: Tensor | None) -> Tensor:
             "Set requires_grad=True on what you want gradients of, outside no_grad().",
         )
     if gradient is None:
+        if output._data.dtype.kind == "c":
+            raise StateError(
+                "backward can only start by itself from a real number.",
+                describe(tensor=output),
+                "Make it real, as in y.abs() or y.real, or pass gradient= of the same shape.",
+            )
         if output._data.size != 1:
             raise StateError(
                 "backward can only start by itself from a single number.",

@@ -10,6 +10,7 @@ import numpy as np
 from tilewright.autograd.engine import grad
 from tilewright.autograd.tape import Array, Taped, made, no_grad
 from tilewright.errors import DtypeError, StateError, describe
+from tilewright.op.kinds import REAL
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -24,7 +25,7 @@ class GradcheckError(StateError, AssertionError):
 def _outputs(function: Function, inputs: Sequence[Any]) -> list[Tensor]:
     result = function(*inputs)
     found = [result] if isinstance(result, Taped) else list(result)
-    return [out for out in found if isinstance(out, Taped) and out._data.dtype.kind == "f"]  # type: ignore[misc]
+    return [out for out in found if isinstance(out, Taped) and out._data.dtype.kind in REAL]  # type: ignore[misc]
 
 
 def _checked(name: str, inputs: Any) -> tuple[list[Any], list[int]]:

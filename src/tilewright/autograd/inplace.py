@@ -14,10 +14,11 @@ import numpy as np
 
 from tilewright.autograd import arithmetic, elementwise, indexing
 from tilewright.autograd.dtypes import can_hold, number_as
-from tilewright.autograd.operands import cast, python_number, unbroadcast
+from tilewright.autograd.operands import cast, python_number, raw, unbroadcast
 from tilewright.autograd.subscript import Index
 from tilewright.autograd.tape import Array, Context, Taped, is_grad_enabled, is_tensor, made, record, rule
 from tilewright.errors import DtypeError, ShapeError, StateError, describe
+from tilewright.op.kinds import DIFFERENTIABLE
 from tilewright.op.memory import copy_in_c_order, pooled
 from tilewright.op.random import Generator, chosen
 
@@ -58,8 +59,9 @@ def check_writable(name: str, target: Tensor) -> None:
                 "Write inside `with no_grad():`, or to x.data, or to a copy: x.clone().",
             )
     data = target._data
+    # Where there are no elements, all strides may be 0.
     if not data.flags.writeable or any(
-        step == 0 and size > 1 for step, size in zip(data.strides, data.shape, strict=True)
+        step == 0 and size > 1 and data.size for step, size in zip(data.strides, data.shape, strict=True)
     ):
         raise StateError(
             f"{name} needs memory that may be written to, one place for each element.",
@@ -146,15 +148,20 @@ def rebase(target: Tensor, value: Tensor) -> None:
 
 def _operand(name: str, target: Tensor, value: Any) -> Any:
     """What is to be written: a Tensor, or a NumPy number of the target's dtype."""
-    if isinstance(value, Taped):
-        return value
-    if isinstance(value, np.ndarray):
-        return made(value)
     if isinstance(value, (list, tuple)):
         from tilewright.autograd.create import tensor
 
-        return tensor(value)
-    number = python_number(name, value)
+        value = tensor(value)
+    number = value if isinstance(value, (Taped, np.ndarray)) else python_number(name, value)
+    is_complex = isinstance(number, complex) or getattr(raw(number), "dtype", target._data.dtype).kind == "c"
+    if is_complex and target._data.dtype.kind not in "cb":
+        raise DtypeError(
+            f"{name} can't write complex numbers to a tensor of {target._data.dtype}.", describe(value=value)
+        )
+    if isinstance(number, Taped):
+        return number
+    if isinstance(number, np.ndarray):
+        return made(number)
     with np.errstate(all="ignore"):
         if target._data.dtype.kind in "iu" and isinstance(number, float):
             return np.asarray(number).astype(target._data.dtype)[()]
@@ -412,5 +419,5 @@ def bernoulli_(input: Tensor, p: float = 0.5, *, generator: Generator | None = N
 def _floats(name: str, input: Tensor, left_over: dict[str, float]) -> None:
     if left_over:
         raise DtypeError(f"{name} takes from, to and generator by name.", describe(**left_over))
-    if input._data.dtype.kind != "f":
+    if input._data.dtype.kind not in DIFFERENTIABLE:
         raise DtypeError(f"{name} needs a floating dtype.", describe(input=input))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.autograd.operands import combine, raw
+from tilewright.autograd.operands import combine, ordered, raw
 from tilewright.autograd.tape import Taped, X, made, rule, run
 from tilewright.errors import DtypeError, describe
 from tilewright.op.memory import pooled
@@ -56,24 +56,28 @@ def ne(input: X, other: Any) -> X:
 
 def lt(input: X, other: Any) -> X:
     """Whether ``input < other``, elementwise."""
+    ordered("lt", input, other)
     result: X = combine("lt", input, other)
     return result
 
 
 def le(input: X, other: Any) -> X:
     """Whether ``input ≤ other``, elementwise."""
+    ordered("le", input, other)
     result: X = combine("le", input, other)
     return result
 
 
 def gt(input: X, other: Any) -> X:
     """Whether ``input > other``, elementwise."""
+    ordered("gt", input, other)
     result: X = combine("gt", input, other)
     return result
 
 
 def ge(input: X, other: Any) -> X:
     """Whether ``input ≥ other``, elementwise."""
+    ordered("ge", input, other)
     result: X = combine("ge", input, other)
     return result
 

@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.autograd.complexes import conjugated
 from tilewright.autograd.operands import cast, pair, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, Taped, X, rule, run
 from tilewright.errors import DtypeError, ShapeError, describe
 from tilewright.kernel import buffers
 from tilewright.op.dense import row_products
+from tilewright.op.kinds import is_half
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
 
 def _matmul_forward(context: Context, x: Array, y: Array, *, by_rows: bool) -> Array:
-    if x.dtype == np.float16:
+    if is_half(x.dtype):
         # Products of halves are added in float32.
         wide = _matmul_forward(context, x.astype(np.float32), y.astype(np.float32), by_rows=by_rows)
-        return wide.astype(np.float16)
-    if by_rows and y.ndim == 2 and x.dtype.kind == "f":
+        return wide.astype(x.dtype)
+    if by_rows and y.ndim == 2 and x.dtype.kind in "fc":
         rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
         return row_products(rows, y.T).reshape(*x.shape[:-1], y.shape[1])
     if x.ndim == y.ndim == 2 and x.dtype == y.dtype:
@@ -35,14 +37,14 @@ def _matmul_backward(context: Context, gradient: Tensor) -> tuple[Tensor | None,
     shape_x, shape_y = context.shapes
     if context.needs[0]:
         y: Any = context.operand(1)
-        for_x = unbroadcast(_product(gradient, _swapped(y)), shape_x)
+        for_x = unbroadcast(_product(gradient, _swapped(conjugated(y))), shape_x)
     if context.needs[1]:
         x: Any = context.operand(0)
         if shape_y is not None and len(shape_y) == 2 and x.ndim > 2:
             # One product over all rows instead of one per matrix, summed.
             rows = math.prod(x.shape[:-1])
             x, gradient = x.reshape(rows, x.shape[-1]), gradient.reshape(rows, gradient.shape[-1])
-        for_y = unbroadcast(_product(_swapped(x), gradient), shape_y)
+        for_y = unbroadcast(_product(_swapped(conjugated(x)), gradient), shape_y)
     return for_x, for_y
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tilewright.autograd.checks import shapes_differ
 from tilewright.autograd.dtypes import (
+    Number,
     get_default_dtype,
     native,
     number_as,
@@ -17,6 +18,7 @@ from tilewright.autograd.dtypes import (
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
 from tilewright.errors import DtypeError, describe
 from tilewright.kernel import buffers
+from tilewright.op.kinds import DIFFERENTIABLE, is_bfloat16
 from tilewright.op.memory import empty_like
 
 if TYPE_CHECKING:
@@ -42,8 +44,20 @@ rule("cast", _cast_forward, _cast_backward, keeps=(), keeps_output=False)
 
 
 def cast(input: X, dtype: Any) -> X:
-    """The values in another dtype; the same object if it has that dtype already."""
-    return input if input.dtype == dtype else run("cast", input, dtype=dtype)
+    """The values in another dtype; the same object if it has that dtype already.
+
+    Raises:
+        DtypeError: complex numbers would become real ones.
+    """
+    if input.dtype == dtype:
+        return input
+    if input.dtype.kind == "c" and dtype.kind not in "cb":
+        raise DtypeError(
+            "Complex numbers become real ones by a choice: their real part, or their absolute value.",
+            f"{describe(input=input)}, dtype={dtype}",
+            "Use x.real or x.abs().",
+        )
+    return run("cast", input, dtype=dtype)
 
 
 def _sum_to_forward(context: Context, x: Array, *, shape: tuple[int, ...]) -> Array:
@@ -108,17 +122,19 @@ def pair(name: str, first: Any, second: Any) -> tuple[Any, Any]:
     raise DtypeError(f"{name} needs a Tensor or a NumPy array.", describe(first=first, second=second))
 
 
-def python_number(name: str, value: Any) -> bool | int | float:
+def python_number(name: str, value: Any) -> Number:
     """``value`` as a Python number.
 
     Raises:
         DtypeError: it is something else.
     """
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float, complex)):
         return value
-    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
-        number: bool | int | float = value.item()
+    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
+        number: Number = value.item()
         return number
+    if isinstance(value, np.generic) and is_bfloat16(value.dtype):
+        return float(value)
     raise DtypeError(f"{name} needs Tensors, NumPy arrays or numbers.", describe(operand=value))
 
 
@@ -139,9 +155,25 @@ def raw(value: Any) -> Any:
 
 
 def floating(name: str, input: X) -> X:
-    """Integers and bools as the default float dtype; floats as they are; Python numbers as arrays."""
+    """Integers and bools as the default float dtype; others as they are; Python numbers as arrays."""
     found: Any = input
     if not isinstance(input, (Taped, np.ndarray)):
-        found = np.asarray(python_number(name, input), get_default_dtype())
-    result: X = found if found.dtype.kind == "f" else cast(found, get_default_dtype())
+        number = python_number(name, input)
+        found = np.asarray(number, None if isinstance(number, complex) else get_default_dtype())
+    result: X = found if found.dtype.kind in DIFFERENTIABLE else cast(found, get_default_dtype())
     return result
+
+
+def ordered(name: str, *operands: Any) -> None:
+    """Refuse complex numbers, of which none is larger than another.
+
+    Raises:
+        DtypeError: naming the operation.
+    """
+    for operand in operands:
+        if isinstance(operand, complex) or getattr(getattr(operand, "dtype", None), "kind", "") == "c":
+            raise DtypeError(
+                f"{name} needs numbers that have an order, which complex ones don't.",
+                describe(operand=operand),
+                "Use x.real, x.imag or x.abs().",
+            )

@@ -8,6 +8,7 @@ import numpy as np
 
 from tilewright.autograd.dtypes import get_default_dtype
 from tilewright.autograd.tape import Array
+from tilewright.op.kinds import REAL
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -58,7 +59,7 @@ class _Form:
         self.kind = shown.dtype.kind
         self.whole = self.powers = False
         values = shown.reshape(-1)
-        if self.kind == "f":
+        if self.kind in REAL:
             values = values.astype(np.float64)
             finite = values[np.isfinite(values) & (values != 0)]
             if finite.size:
@@ -84,8 +85,24 @@ class _Form:
         return f"{value:.0f}." if self.whole else f"{value:.{_Options.precision}f}"
 
     def text(self, value: Any) -> str:
-        found = self._number(float(value)) if self.kind == "f" else str(value)
+        found = self._number(float(value)) if self.kind in REAL else str(value)
         return found.rjust(self.width)
+
+
+class _ComplexForm:
+    """A form for the real parts, and one for the imaginary parts."""
+
+    def __init__(self, shown: Array) -> None:
+        self.real, self.imag = _Form(shown.real), _Form(shown.imag)
+        self.width = self.real.width + self.imag.width + 2
+
+    def text(self, value: Any) -> str:
+        second = f"{self.imag.text(value.imag).lstrip()}j"
+        return self.real.text(value.real) + (second if second.startswith("-") else f"+{second}")
+
+
+def _form(shown: Array) -> _Form | _ComplexForm:
+    return _ComplexForm(shown) if shown.dtype.kind == "c" else _Form(shown)
 
 
 def _edges(array: Array) -> Array:
@@ -97,7 +114,7 @@ def _edges(array: Array) -> Array:
     return array
 
 
-def _lines(array: Array, indent: int, form: _Form, short: bool) -> str:
+def _lines(array: Array, indent: int, form: _Form | _ComplexForm, short: bool) -> str:
     if array.ndim == 0:
         return form.text(array[()])
     edge = _Options.edgeitems
@@ -128,7 +145,7 @@ def tensor_text(tensor: Tensor) -> str:
             notes.append(f"size={tuple(array.shape)}")
     else:
         short = array.size > _Options.threshold
-        body = _lines(array, len(prefix), _Form(_edges(array) if short else array), short)
+        body = _lines(array, len(prefix), _form(_edges(array) if short else array), short)
     if array.dtype not in (get_default_dtype(), np.dtype("int64"), np.dtype("bool")) or (
         array.size == 0 and array.dtype != get_default_dtype()
     ):

@@ -11,6 +11,7 @@ import numpy as np
 from tilewright.autograd.dtypes import checked, native
 from tilewright.autograd.joining import unbind
 from tilewright.autograd.logic import eq
+from tilewright.autograd.operands import ordered
 from tilewright.autograd.printing import tensor_text
 from tilewright.autograd.taped import Array, Taped, made
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError, describe
@@ -85,13 +86,18 @@ class Protocols(Taped):
         return bool(self._data.item())
 
     def __float__(self) -> float:
+        ordered("float", self)
         return float(self.item())
 
     def __int__(self) -> int:
+        ordered("int", self)
         return int(self.item())
 
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
     def __index__(self) -> int:
-        if self._data.dtype.kind == "f" or self._data.size != 1:
+        if self._data.dtype.kind not in "biu" or self._data.size != 1:
             raise DtypeError("An index is a tensor with one integer.", describe(tensor=self))
         return int(self._data.item())
 

@@ -12,10 +12,12 @@ from tilewright.autograd.arithmetic import maximum, minimum, where
 from tilewright.autograd.checks import axes, axis
 from tilewright.autograd.dtypes import as_dtype
 from tilewright.autograd.elementwise import abs, exp
-from tilewright.autograd.operands import cast, floating
+from tilewright.autograd.operands import cast, floating, ordered
 from tilewright.autograd.tape import Array, Context, Taped, X, made, rule, run
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.op.kinds import DIFFERENTIABLE, REAL, is_bfloat16, is_half, sum_dtype
 from tilewright.op.memory import pooled
+from tilewright.op.passes import channel_sums
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -62,12 +64,19 @@ def _count(shape: tuple[int, ...], over: Axes) -> int:
 
 
 def _sum_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
-    if x.dtype == np.float16:
-        return _add(x, axis=over, keepdims=keepdim, dtype=np.float32).astype(np.float16)
-    return _add(x, axis=over, keepdims=keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+    if is_half(x.dtype):
+        return np.asarray(_add(x, axis=over, keepdims=keepdim, dtype=np.float32)).astype(x.dtype)
+    if not keepdim and over == (0, *range(2, x.ndim)):
+        # The gradient of a bias.
+        found = channel_sums(x)
+        if found is not None:
+            return found
+    return _add(x, axis=over, keepdims=keepdim, dtype=np.int64 if x.dtype.kind in "biu" else x.dtype)
 
 
 def _mean_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
+    if is_bfloat16(x.dtype):
+        return np.asarray(np.mean(x, axis=over, keepdims=keepdim, dtype=np.float32)).astype(x.dtype)
     return np.mean(x, axis=over, keepdims=keepdim)
 
 
@@ -79,10 +88,10 @@ def _mean_backward(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _var_forward(context: Context, x: Array, *, over: Axes, keepdim: bool, correction: float) -> Any:
-    if x.dtype == np.float16:
+    if is_half(x.dtype):
         wide = x.astype(np.float32)
         found = _var_forward(context, wide, over=over, keepdim=keepdim, correction=correction)
-        return found.astype(np.float16)
+        return found.astype(x.dtype)
     around = _subtract(x, np.mean(x, axis=over, keepdims=True))
     np.square(around, out=around)
     freedom = builtins.max(_count(x.shape, over) - correction, 0.0)
@@ -114,7 +123,7 @@ def _std_backward(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _prod_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
-    return _multiply(x, axis=over, keepdims=keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+    return _multiply(x, axis=over, keepdims=keepdim, dtype=np.int64 if x.dtype.kind in "biu" else x.dtype)
 
 
 def _prod_backward(context: Context, gradient: Tensor) -> Tensor:
@@ -160,7 +169,7 @@ def _logsumexp_backward(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _norm_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
-    wide = x.astype(np.float32) if x.dtype == np.float16 else x
+    wide = x.astype(sum_dtype(x.dtype), copy=False)
     return np.sqrt(_add(_square(wide), axis=over, keepdims=keepdim)).astype(x.dtype)
 
 
@@ -202,8 +211,8 @@ def sum(input: X, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) 
     return run("sum", x, over=axes("sum", dim, x.ndim), keepdim=keepdim)
 
 
-def _needs_float(name: str, input: Any) -> None:
-    if input.dtype.kind != "f":
+def _needs_float(name: str, input: Any, kinds: str = REAL) -> None:
+    if input.dtype.kind not in kinds:
         raise DtypeError(f"{name} needs a floating dtype.", describe(input=input), "Use x.float() first.")
 
 
@@ -215,7 +224,7 @@ def mean(input: X, dim: Any = None, keepdim: bool = False, *, dtype: Any = None)
         ShapeError: ``dim`` is out of range.
     """
     x: X = input if dtype is None else cast(input, as_dtype(dtype))
-    _needs_float("mean", x)
+    _needs_float("mean", x, DIFFERENTIABLE)
     return run("mean", x, over=axes("mean", dim, x.ndim), keepdim=keepdim)
 
 
@@ -272,6 +281,7 @@ def _not_empty(name: str, input: Any, over: Axes) -> None:
 
 def amax(input: X, dim: Any = None, keepdim: bool = False) -> X:
     """The largest element over ``dim``; equal ones share the gradient, NaN wins."""
+    ordered("amax", input)
     over = axes("amax", dim, input.ndim)
     _not_empty("amax", input, over)
     return run("amax", input, over=over, keepdim=keepdim)
@@ -279,6 +289,7 @@ def amax(input: X, dim: Any = None, keepdim: bool = False) -> X:
 
 def amin(input: X, dim: Any = None, keepdim: bool = False) -> X:
     """The smallest element over ``dim``; equal ones share the gradient, NaN wins."""
+    ordered("amin", input)
     over = axes("amin", dim, input.ndim)
     _not_empty("amin", input, over)
     return run("amin", input, over=over, keepdim=keepdim)
@@ -309,7 +320,7 @@ def _along(name: str, input: Any, dim: int, keepdim: bool) -> ValuesIndices:
 
     where_ = argmax(input, dim, True) if name == "max" else argmin(input, dim, True)
     if input.ndim == 0:
-        return ValuesIndices(input if input.dtype.kind != "f" else input * 1.0, where_)
+        return ValuesIndices(input if input.dtype.kind in "biu" else input * 1.0, where_)
     values = gather(input, dim, where_)
     if keepdim:
         return ValuesIndices(values, where_)
@@ -327,10 +338,13 @@ def argmin(input: X, dim: int | None = None, keepdim: bool = False) -> X:
 
 
 def _arg(name: str, function: Any, input: Any, dim: int | None, keepdim: bool) -> Any:
+    ordered(name, input)
     data = input._data if isinstance(input, Taped) else input
     over = axes(name, dim, data.ndim)
     _not_empty(name, data, over)
     along = None if dim is None or data.ndim == 0 else axis(name, dim, data.ndim)
+    if is_bfloat16(data.dtype):
+        data = data.astype(np.float32)
     found = np.asarray(function(data, axis=along, keepdims=keepdim), np.int64)
     return made(found) if isinstance(input, Taped) else found
 
@@ -353,6 +367,7 @@ def count_nonzero(input: X, dim: Any = None) -> X:
 
 def logsumexp(input: X, dim: Any, keepdim: bool = False) -> X:
     """``log Σ exp(input)`` over ``dim``, without overflow."""
+    ordered("logsumexp", input)
     x: X = floating("logsumexp", input)
     return run("logsumexp", x, over=axes("logsumexp", dim, x.ndim), keepdim=keepdim)
 
@@ -370,7 +385,9 @@ def norm(input: X, p: Any = 2, dim: Any = None, keepdim: bool = False) -> X:
         DtypeError: the dtype is not floating.
         ArgumentError: ``p`` is none of these.
     """
-    _needs_float("norm", input)
+    _needs_float("norm", input, DIFFERENTIABLE)
+    if input.dtype.kind == "c":
+        input = abs(input)
     over = axes("norm", dim, input.ndim)
     if p in (2, "fro", None):
         return run("norm", input, over=over, keepdim=keepdim)

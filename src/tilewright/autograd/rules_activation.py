@@ -16,7 +16,7 @@ from tilewright.autograd.elementwise import clamp, exp, sigmoid, tanh
 from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, rule
 from tilewright.op import activation as op
 from tilewright.op import softmax as softmax_op
-from tilewright.op.dropout import drop
+from tilewright.op.dropout import Kept, drop, dropped
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -182,7 +182,19 @@ rule(
 # --- dropout -----------------------------------------------------------------------------------------------
 
 
-def _drop(context: Context, x: Array, *, keep: Array, p: float, op_name: str) -> Array:
+def _dropout(context: Context, x: Array, *, p: float, key: tuple[int, int], op_name: str) -> Array:
+    y, kept = dropped(x, p, key, op_name)
+    context.save(keep=kept)
+    return y
+
+
+def _dropout_backward(context: Context, g: Tensor) -> Tensor:
+    attributes = context.attributes
+    keep, p, op_name = context.saved["keep"], attributes["p"], attributes["op_name"]
+    return apply_to_tensors("drop", g, keep=keep, p=p, op_name=op_name)
+
+
+def _drop(context: Context, x: Array, *, keep: Array | Kept, p: float, op_name: str) -> Array:
     return drop(x, keep, p, op_name)
 
 
@@ -191,4 +203,5 @@ def _drop_backward(context: Context, g: Tensor) -> Tensor:
     return apply_to_tensors("drop", g, **context.attributes)
 
 
+rule("dropout", _dropout, _dropout_backward, keeps=(), keeps_output=False)
 rule("drop", _drop, _drop_backward, keeps=(), keeps_output=False)

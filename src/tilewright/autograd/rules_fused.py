@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tilewright.autograd.rules_window import conv_backward, the_other
-from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, made, rule
+from tilewright.autograd.tape import Array, Context, apply_to_tensors, made, rule
 from tilewright.geometry import ConvDims
 from tilewright.op import conv as conv_op
 from tilewright.op import fused as fused_op
@@ -89,24 +89,6 @@ def _sloped_backward(context: Context, gg: Tensor) -> Tensor:
     return apply_to_tensors("sloped", gg, **context.attributes)
 
 
-def _from_result(
-    name: str, gradient: Callable[[Array, Array], Array], bend: Callable[[Tensor], Tensor]
-) -> None:
-    """The rule of ``gradient(g, y)``, which is linear in g; ``bend(y)`` is its derivative by y, over g."""
-
-    def backward(context: Context, gg: Tensor) -> Gradients:
-        y = context.input(1)
-        return (
-            apply(name, gg, y) if context.needs[0] else None,
-            gg * context.input(0) * bend(y) if context.needs[1] else None,
-        )
-
-    def keeps(needs: tuple[bool, ...]) -> tuple[int, ...]:
-        return (0, 1) if needs[1] else (1,)
-
-    rule(name, lambda context, g, y: gradient(g, y), backward, keeps=keeps, keeps_output=False)
-
-
 def _before_tanh(context: Context, gradient: Tensor) -> Tensor:
     return apply_to_tensors("tanh_gradient", gradient, context.output())
 
@@ -116,8 +98,6 @@ def _before_sigmoid(context: Context, gradient: Tensor) -> Tensor:
 
 
 rule("sloped", _sloped, _sloped_backward, keeps=(), keeps_output=False)
-_from_result("tanh_gradient", fused_op.tanh_gradient, lambda y: y * -2.0)
-_from_result("sigmoid_gradient", fused_op.sigmoid_gradient, lambda y: 1.0 - y * 2.0)
 _fused("relu", _before_relu, keeps_output=True)
 _fused("leaky_relu", _before_leaky_relu, keeps_output=False)
 _fused("tanh", _before_tanh, keeps_output=True)

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
 
 
-def _pad(context: Context, x: Array, *, pairs: op.Pairs, mode: str, value: Any) -> Array:
-    return op.pad(x, pairs, mode, value)
+def _pad(
+    context: Context, x: Array, *, pairs: op.Pairs, mode: str, value: Any, op_name: str = "pad"
+) -> Array:
+    return op.pad(x, pairs, mode, value, op_name)
 
 
 def _pad_backward(context: Context, g: Tensor) -> Tensor:

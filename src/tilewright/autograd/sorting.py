@@ -8,10 +8,12 @@ import numpy as np
 
 from tilewright.autograd.checks import axis, whole
 from tilewright.autograd.indexing import gather
+from tilewright.autograd.operands import ordered
 from tilewright.autograd.reduce import ValuesIndices
 from tilewright.autograd.shape import flip
 from tilewright.autograd.tape import Array, Context, Taped, X, made, rule, run
 from tilewright.errors import ShapeError, describe
+from tilewright.op.kinds import is_bfloat16, is_half
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
 def _cumsum_forward(context: Context, x: Array, *, along: int) -> Array:
     if x.ndim == 0:
         return np.array(x)
-    if x.dtype == np.float16:
-        return np.cumsum(x, axis=along, dtype=np.float32).astype(np.float16)
-    return np.cumsum(x, axis=along, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+    if is_half(x.dtype):
+        return np.cumsum(x, axis=along, dtype=np.float32).astype(x.dtype)
+    return np.cumsum(x, axis=along, dtype=np.int64 if x.dtype.kind in "biu" else x.dtype)
 
 
 def _cumsum_backward(context: Context, gradient: Tensor) -> Tensor:
@@ -45,10 +47,13 @@ def cumsum(input: X, dim: int) -> X:
     return run("cumsum", input, along=axis("cumsum", dim, input.ndim))
 
 
-def _ranks(data: Any, along: int, descending: bool) -> Any:
+def _ranks(name: str, data: Any, along: int, descending: bool) -> Any:
     """Stable order along an axis; NaN counts as larger than everything."""
+    ordered(name, data)
     if data.ndim == 0:
         return np.zeros((), np.int64)
+    if is_bfloat16(data.dtype):
+        data = data.astype(np.float32)
     if not descending:
         return np.argsort(data, axis=along, kind="stable").astype(np.int64, copy=False)
     # Sorting the mirror image keeps equal elements in their order once the result is turned round.
@@ -63,12 +68,13 @@ def _wrapped(input: Any, found: Array) -> Any:
 def argsort(input: X, dim: int = -1, descending: bool = False, stable: bool = True) -> X:
     """The indices that sort along ``dim``; equal elements keep their order."""
     data = input._data if isinstance(input, Taped) else input
-    found: X = _wrapped(input, _ranks(data, axis("argsort", dim, data.ndim), descending))
+    found: X = _wrapped(input, _ranks("argsort", data, axis("argsort", dim, data.ndim), descending))
     return found
 
 
 def sort(input: X, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
     """``(values, indices)`` sorted along ``dim``; stable, NaN counts as the largest."""
+    ordered("sort", input)
     indices = argsort(input, dim, descending)
     return ValuesIndices(gather(input, dim, indices), indices)
 
@@ -86,7 +92,7 @@ def topk(input: X, k: int, dim: int = -1, largest: bool = True, sorted: bool = T
         raise ShapeError(
             f"topk needs k from 0 to the {size} elements along dim.", describe(k=count, input=input)
         )
-    ranks = _ranks(data, along, largest)
+    ranks = _ranks("topk", data, along, largest)
     if data.ndim:
         ranks = np.ascontiguousarray(ranks[(slice(None),) * along + (slice(count),)])
     indices = _wrapped(input, ranks)

@@ -24,8 +24,10 @@ from tilewright.autograd.mode import (
     set_grad_enabled,
     set_recording,
 )
-from tilewright.autograd.rules import RULES, Rule, rule
+from tilewright.autograd.rules import COMPLEX, RULES, Rule, rule
 from tilewright.autograd.taped import Array, Chain, Taped, alias, is_tensor, made
+from tilewright.errors import DtypeError, TilewrightError, describe
+from tilewright.op.kinds import DIFFERENTIABLE
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -86,8 +88,11 @@ def apply(name: str, *inputs: Any, **attributes: Any) -> Any:
         else:
             arrays.append(x)
     if not (requires and _mode.recording and found.backward is not None):
-        with np.errstate(all="ignore"):
-            result = found.forward(Discard(inputs, attributes), *arrays, **attributes)
+        try:
+            with np.errstate(all="ignore"):
+                result = found.forward(Discard(inputs, attributes), *arrays, **attributes)
+        except TypeError as error:
+            raise _named(name, arrays, error) from None
         if isinstance(result, tuple):
             return tuple(made(out) for out in result) if any_tensor else result
         if type(result) is not np.ndarray:
@@ -100,8 +105,11 @@ def apply(name: str, *inputs: Any, **attributes: Any) -> Any:
             _look(found, inputs[0], tensor, attributes)
         return tensor
     context, edges = _open(found, inputs, attributes)
-    with np.errstate(all="ignore"):
-        result = found.forward(context, *arrays, **attributes)
+    try:
+        with np.errstate(all="ignore"):
+            result = found.forward(context, *arrays, **attributes)
+    except TypeError as error:
+        raise _named(name, arrays, error) from None
     if isinstance(result, tuple):
         return tuple(_close(found, context, edges, result))
     if type(result) is not np.ndarray:
@@ -179,11 +187,27 @@ def _close(found: Rule, context: Context, edges: tuple[Any, ...], outputs: tuple
     node = Node(found, context, edges, outputs)
     context.holder = weakref.ref(node)
     # Integer outputs (indices) carry no gradient.
-    tensors = [made(out, node if out.dtype.kind == "f" else None, i) for i, out in enumerate(outputs)]
+    tensors = [
+        made(out, node if out.dtype.kind in DIFFERENTIABLE else None, i) for i, out in enumerate(outputs)
+    ]
+    if outputs[0].dtype.kind == "c" and found.name not in COMPLEX:
+        raise DtypeError(
+            f"{found.name} has no gradient for complex numbers.",
+            describe(result=outputs[0]),
+            "Compute on the parts, x.real and x.imag, or without gradients.",
+        )
     if found.keeps_output:
         context.outputs = outputs
         context.output_versions = tuple([(tensor._version, 0) for tensor in tensors])
     return tensors
+
+
+def _named(name: str, arrays: list[Any], error: TypeError) -> TypeError:
+    """An error by NumPy about a dtype that it has no such function for, in our own words."""
+    odd = [x for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf"]
+    if isinstance(error, TilewrightError) or not odd:
+        return error
+    return DtypeError(f"{name} is not defined for {odd[0].dtype}.", describe(input=odd[0]))
 
 
 def _look(found: Rule, source: Any, result: Tensor, attributes: dict[str, Any]) -> None:

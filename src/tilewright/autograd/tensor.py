@@ -13,6 +13,7 @@ import numpy as np
 
 from tilewright.autograd import (
     arithmetic,
+    complexes,
     convert,
     elementwise,
     indexing,
@@ -32,6 +33,7 @@ from tilewright.autograd.protocols import Protocols
 from tilewright.autograd.size import Size as Size
 from tilewright.autograd.taped import Array, Taped, is_tensor, made, register_tensor_class
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError, describe
+from tilewright.op.kinds import DIFFERENTIABLE, REAL
 
 if TYPE_CHECKING:
     from tilewright.autograd.dtypes import Dtype
@@ -151,8 +153,12 @@ class Tensor(Protocols):
         return self._data.flags.c_contiguous
 
     def is_floating_point(self) -> builtins.bool:
-        """Whether the dtype is floating."""
-        return self._data.dtype.kind == "f"
+        """Whether the dtype is floating (complex ones are not)."""
+        return self._data.dtype.kind in REAL
+
+    def is_complex(self) -> builtins.bool:
+        """Whether the dtype is complex."""
+        return self._data.dtype.kind == "c"
 
     def data_ptr(self) -> builtins.int:
         """The address of the first element."""
@@ -181,7 +187,7 @@ class Tensor(Protocols):
             StateError: it was computed from tensors that require gradients, and so does as well.
         """
         self._refresh()
-        if requires_grad and self._data.dtype.kind != "f":
+        if requires_grad and self._data.dtype.kind not in DIFFERENTIABLE:
             raise DtypeError("Gradients exist for floating dtypes only.", describe(tensor=self))
         if self._node is not None and not requires_grad:
             raise StateError(
@@ -285,13 +291,23 @@ class Tensor(Protocols):
     # --- conversion --------------------------------------------------------------------------------------
 
     to, type, type_as = convert.to, convert.type_, convert.type_as
-    float, double, half = convert.float_, convert.double, convert.half
+    float, double, half, bfloat16 = convert.float_, convert.double, convert.half, convert.bfloat16
     long, int, short, byte, bool = convert.long, convert.int_, convert.short, convert.byte, convert.bool_
     cpu, cuda = convert.cpu, convert.cuda
     new_tensor, new_zeros, new_ones = convert.new_tensor, convert.new_zeros, convert.new_ones
     new_full, new_empty = convert.new_full, convert.new_empty
 
     # --- shape -------------------------------------------------------------------------------------------
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts, a copy; of real numbers the tensor itself."""
+        return complexes.real(self)
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts, a copy."""
+        return complexes.imag(self)
 
     @property
     def T(self) -> Tensor:  # noqa: N802 - NumPy's and PyTorch's name
@@ -350,6 +366,7 @@ class Tensor(Protocols):
         found: Tensor = arithmetic.where(condition, self, other)
         return found
 
+    conj = complexes.conj
     __neg__ = neg = negative = elementwise.neg
     __pos__ = positive = elementwise.positive
     __abs__ = abs = absolute = elementwise.abs

@@ -1,8 +1,8 @@
 """Activation functions and softmax: PyTorch's names, order and defaults.
 
-All take a floating array or Tensor of any shape and return the same kind, shape and dtype. ``inplace`` is
-taken for PyTorch's sake: the result is the same, but **the input is never written to**, so use what is
-returned.
+All take a floating array or Tensor of any shape and return the same kind, shape and dtype; float16 is
+computed in float32. ``inplace`` is taken for PyTorch's sake: the result is the same, but **the input is never
+written to**, so use what is returned.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tilewright.autograd.dtypes import as_dtype
 from tilewright.autograd.tape import apply
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand, check_operand
 
 __all__ = [
@@ -50,6 +51,19 @@ def _number(op: str, **given: Any) -> float:
     return float(value)
 
 
+def _flag(op: str, **given: Any) -> bool:
+    """The one flag given, as a bool.
+
+    Raises:
+        DtypeError: it is neither True nor False (nor 0 or 1).
+    """
+    ((name, value),) = given.items()
+    if not isinstance(value, (bool, np.bool_)) and not (type(value) is int and value in (0, 1)):
+        raise DtypeError(f"{op} needs {name} to be True or False.", describe(**given))
+    return bool(value)
+
+
+@takes_halves
 def relu(input: Operand, inplace: bool = False) -> Any:
     """max(input, 0); the gradient at 0 is 0, and NaN stays. Integers are taken too.
 
@@ -61,6 +75,7 @@ def relu(input: Operand, inplace: bool = False) -> Any:
     return elementwise.relu(input)
 
 
+@takes_halves
 def relu6(input: Operand, inplace: bool = False) -> Any:
     """The input brought into [0, 6]; the gradient at 0 and 6 is 0.
 
@@ -71,6 +86,7 @@ def relu6(input: Operand, inplace: bool = False) -> Any:
     return apply("hardtanh", input, low=0.0, high=6.0, op_name="relu6")
 
 
+@takes_halves
 def hardtanh(input: Operand, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
     """The input brought into [min_val, max_val]; the gradient at the bounds is 0.
 
@@ -85,6 +101,7 @@ def hardtanh(input: Operand, min_val: float = -1.0, max_val: float = 1.0, inplac
     return apply("hardtanh", input, low=low, high=high, op_name="hardtanh")
 
 
+@takes_halves
 def threshold(input: Operand, threshold: float, value: float, inplace: bool = False) -> Any:
     """The input where it is above ``threshold``, and ``value`` elsewhere; NaN stays.
 
@@ -96,6 +113,7 @@ def threshold(input: Operand, threshold: float, value: float, inplace: bool = Fa
     return apply("threshold", input, threshold=limit, value=found)
 
 
+@takes_halves
 def leaky_relu(input: Operand, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """The input where it is above 0, and ``negative_slope`` · input elsewhere.
 
@@ -106,6 +124,7 @@ def leaky_relu(input: Operand, negative_slope: float = 0.01, inplace: bool = Fal
     return apply("leaky_relu", input, slope=_number("leaky_relu", negative_slope=negative_slope))
 
 
+@takes_halves
 def elu(input: Operand, alpha: float = 1.0, inplace: bool = False) -> Any:
     """The input where it is above 0, and alpha · (exp(input) − 1) elsewhere.
 
@@ -115,18 +134,21 @@ def elu(input: Operand, alpha: float = 1.0, inplace: bool = False) -> Any:
     return apply("elu", input, alpha=_number("elu", alpha=alpha))
 
 
+@takes_halves
 def tanh(input: Operand) -> Any:
     """The hyperbolic tangent."""
     check_operand(input, "input", "tanh")
     return elementwise.tanh(input)
 
 
+@takes_halves
 def sigmoid(input: Operand) -> Any:
     """1 / (1 + exp(−input))."""
     check_operand(input, "input", "sigmoid")
     return elementwise.sigmoid(input)
 
 
+@takes_halves
 def softplus(input: Operand, beta: float = 1, threshold: float = 20) -> Any:
     """log(1 + exp(beta · input)) / beta, and the input itself where beta · input > threshold.
 
@@ -141,6 +163,7 @@ def softplus(input: Operand, beta: float = 1, threshold: float = 20) -> Any:
     )
 
 
+@takes_halves
 def silu(input: Operand, inplace: bool = False) -> Any:
     """The input times its sigmoid, also called swish.
 
@@ -149,6 +172,7 @@ def silu(input: Operand, inplace: bool = False) -> Any:
     return apply("silu", input)
 
 
+@takes_halves
 def gelu(input: Operand, approximate: str = "none") -> Any:
     """The input times the probability that a standard normal number is below it.
 
@@ -161,7 +185,7 @@ def gelu(input: Operand, approximate: str = "none") -> Any:
 
     Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
     """
-    if approximate not in ("none", "tanh"):
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
         raise ArgumentError(
             "gelu needs approximate to be 'none' or 'tanh'.", describe(approximate=approximate)
         )
@@ -184,7 +208,7 @@ def softmax(input: Operand, dim: int | None = None, dtype: Any = None) -> Any:
     >>> softmax(np.array([0.0, 0.0, np.log(2.0)]), 0)
     array([0.25, 0.25, 0.5 ])
     """
-    return _softmax("softmax", input, dim, dtype)
+    return softmax_along("softmax", input, dim, dtype)
 
 
 def log_softmax(input: Operand, dim: int | None = None, dtype: Any = None) -> Any:
@@ -192,10 +216,15 @@ def log_softmax(input: Operand, dim: int | None = None, dtype: Any = None) -> An
 
     Arguments and errors as for :func:`softmax`.
     """
-    return _softmax("log_softmax", input, dim, dtype)
+    return softmax_along("log_softmax", input, dim, dtype)
 
 
-def _softmax(op: str, input: Any, dim: int | None, dtype: Any) -> Any:
+def softmax_along(op: str, input: Any, dim: int | None, dtype: Any) -> Any:
+    """Softmax, log-softmax or softmin, by name."""
+    if isinstance(input, (np.ndarray, Tensor)) and input.dtype == np.float16:
+        half: Any = input
+        found = softmax_along(op, cast(half, np.dtype(np.float32)), dim, dtype)
+        return cast(found, half.dtype) if dtype is None else found
     check_operand(input, "input", op)
     if dim is None:
         raise ArgumentError(
@@ -204,7 +233,10 @@ def _softmax(op: str, input: Any, dim: int | None, dtype: Any) -> Any:
             f"For scores of shape (batch, classes), write {op}(input, dim=1).",
         )
     along = axis(op, dim, input.ndim)
-    x = input if dtype is None else cast(input, as_dtype(dtype))
-    if x.ndim == 0:
-        return apply(op, x.reshape(1), axis=0).reshape(())
-    return apply(op, x, axis=along)
+    wanted = input.dtype if dtype is None else as_dtype(dtype)
+    # Halves are too coarse to add up in.
+    x = cast(input, np.dtype(np.float32) if wanted == np.float16 else wanted)
+    if op == "softmin":
+        op, x = "softmax", elementwise.neg(x)
+    y = apply(op, x.reshape(1), axis=0).reshape(()) if x.ndim == 0 else apply(op, x, axis=along)
+    return cast(y, wanted) if wanted == np.float16 else y

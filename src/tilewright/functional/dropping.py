@@ -18,6 +18,7 @@ from tilewright.autograd.tape import apply
 from tilewright.errors import ShapeError, describe
 from tilewright.functional.operands import Operand, axis_names, check_operand
 from tilewright.op.dropout import check_probability, kept
+from tilewright.op.random import chosen
 
 __all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
 
@@ -84,5 +85,9 @@ def _dropout(op: str, input: Any, p: Any, training: bool, mask_shape: Any) -> An
     probability = check_probability(p, op)
     if not training or probability == 0.0:
         return input
-    keep = kept(mask_shape(tuple(input.shape)), probability)
+    shape = tuple(input.shape)
+    drawn_shape = mask_shape(shape)
+    if drawn_shape == shape:
+        return apply("dropout", input, p=probability, key=chosen(None).words(2), op_name=op)
+    keep = kept(drawn_shape, probability)
     return apply("drop", input, keep=keep, p=probability, op_name=op)

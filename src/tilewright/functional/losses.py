@@ -3,7 +3,7 @@
 ``reduction`` is "mean" (the default), "sum" or "none" (one value per element or label). Arguments that
 PyTorch has after its deprecated ``size_average`` are taken by name only, so that nothing is taken for another
 thing. Weights are constants. Where PyTorch would broadcast an input of another shape than its target, with a
-warning, these functions refuse.
+warning, these functions refuse. float16 is computed in float32.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from tilewright.autograd.arithmetic import cast
 from tilewright.autograd.tape import apply
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.functional.activations import _number, log_softmax
+from tilewright.functional.activations import _flag, _number, log_softmax
+from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand, check_operand
-from tilewright.op.arrays import check_same_dtype
+from tilewright.geometry.axes import LARGEST, as_integer
+from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
 from tilewright.op.labels import check_class_weight, check_smoothing, read_labels
 from tilewright.op.loss import REDUCTIONS, check_reduction
 
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 
+@takes_halves
 def cross_entropy(
     input: Operand,
     target: Operand,
@@ -73,8 +76,9 @@ def cross_entropy(
     check_operand(input, "input", op)
     labels = _array(target)
     smoothing = _number(op, label_smoothing=label_smoothing)
+    ignored = _class_number(op, ignore_index)
     if getattr(labels, "dtype", np.dtype(bool)).kind == "f" and labels.shape == input.shape and input.ndim:
-        if ignore_index >= 0:
+        if ignored >= 0:
             raise ArgumentError(
                 "cross_entropy takes ignore_index for class labels only, not for probabilities.",
                 describe(ignore_index=ignore_index, target=target),
@@ -86,7 +90,7 @@ def cross_entropy(
         _array(input).dtype,
         labels,
         _constant(op, "weight", weight),
-        ignore_index,
+        ignored,
         smoothing,
     )
     values = apply("nll", log_softmax(input, 1 if input.ndim > 1 else 0), labels=checked)
@@ -105,6 +109,7 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, sm
     return _reduced(values, reduction, _size(values))
 
 
+@takes_halves
 def nll_loss(
     input: Operand,
     target: Operand,
@@ -126,12 +131,13 @@ def nll_loss(
         _array(input).dtype,
         _array(target),
         _constant("nll_loss", "weight", weight),
-        ignore_index,
+        _class_number("nll_loss", ignore_index),
     )
     values = apply("nll", input, labels=checked)
     return _reduced(values, reduction, checked.divisor if reduction == "mean" else None)
 
 
+@takes_halves
 def mse_loss(
     input: Operand, target: Operand, *, reduction: str = "mean", weight: Operand | None = None
 ) -> Any:
@@ -155,6 +161,7 @@ def mse_loss(
     return _difference("mse", input, target, reduction, weight)
 
 
+@takes_halves
 def l1_loss(
     input: Operand, target: Operand, *, reduction: str = "mean", weight: Operand | None = None
 ) -> Any:
@@ -162,6 +169,7 @@ def l1_loss(
     return _difference("l1", input, target, reduction, weight)
 
 
+@takes_halves
 def smooth_l1_loss(input: Operand, target: Operand, *, reduction: str = "mean", beta: float = 1.0) -> Any:
     """With d = input − target: ½·d²/beta where |d| < beta, otherwise |d| − ½·beta.
 
@@ -175,6 +183,7 @@ def smooth_l1_loss(input: Operand, target: Operand, *, reduction: str = "mean", 
     return _difference("smooth_l1", input, target, reduction, None, beta=found)
 
 
+@takes_halves
 def huber_loss(
     input: Operand,
     target: Operand,
@@ -201,6 +210,7 @@ def _difference(name: str, input: Any, target: Any, reduction: str, weight: Any,
     check_operand(input, "input", op)
     factors = _constant(op, "weight", weight)
     if factors is not None:
+        check_array(factors, "weight", op, FLOATS)
         if factors.shape != tuple(input.shape):
             raise ShapeError(
                 f"{op} needs weight of the input's shape {tuple(input.shape)}.", describe(weight=factors)
@@ -213,6 +223,7 @@ def _difference(name: str, input: Any, target: Any, reduction: str, weight: Any,
     return _reduced(values, reduction, divisor)
 
 
+@takes_halves
 def binary_cross_entropy(
     input: Operand, target: Operand, weight: Operand | None = None, *, reduction: str = "mean"
 ) -> Any:
@@ -235,6 +246,7 @@ def binary_cross_entropy(
     return _reduced(values, reduction, _size(values))
 
 
+@takes_halves
 def binary_cross_entropy_with_logits(
     input: Operand,
     target: Operand,
@@ -269,6 +281,7 @@ def binary_cross_entropy_with_logits(
     return _reduced(values, reduction, _size(values))
 
 
+@takes_halves
 def kl_div(input: Operand, target: Operand, *, reduction: str = "mean", log_target: bool = False) -> Any:
     """The divergence of Kullback and Leibler, element by element: target · (log(target) − input).
 
@@ -288,10 +301,20 @@ def kl_div(input: Operand, target: Operand, *, reduction: str = "mean", log_targ
     """
     check_reduction(reduction, "kl_div", (*REDUCTIONS, "batchmean"))
     check_operand(input, "input", "kl_div")
-    values = apply("kl_div", input, _numbers_like(input, target), log_target=bool(log_target))
+    logs = _flag("kl_div", log_target=log_target)
+    values = apply("kl_div", input, _numbers_like(input, target), log_target=logs)
     if reduction == "batchmean":
         return _reduced(values, "mean", float(input.shape[0] if input.ndim else 1))
     return _reduced(values, reduction, _size(values))
+
+
+def _class_number(op: str, ignore_index: Any) -> int:
+    """``ignore_index`` as an int, which may be below 0.
+
+    Raises:
+        ArgumentError: it is none.
+    """
+    return as_integer(ignore_index, "ignore_index", op, least=-LARGEST)
 
 
 def _array(value: Any) -> Any:

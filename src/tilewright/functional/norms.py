@@ -8,11 +8,13 @@ import numpy as np
 
 from tilewright.autograd import rules_norm as _rules  # noqa: F401 - puts the rules into the table
 from tilewright.autograd.checks import axis
-from tilewright.autograd.tape import apply, no_grad
-from tilewright.autograd.tensor import Tensor
+from tilewright.autograd.operands import raw
+from tilewright.autograd.tape import apply
 from tilewright.errors import ArgumentError, describe
-from tilewright.functional.activations import _number
+from tilewright.functional.activations import _flag, _number
+from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand, check_operand
+from tilewright.functional.running import all_halves, check_running, in_float32, move_running
 from tilewright.op import norm as op
 
 __all__ = ["batch_norm", "normalize"]
@@ -52,10 +54,13 @@ def batch_norm(
     Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift", 2015.
     """
-    check_operand(input, "input", "batch_norm")
-    x = _array(input)
-    mean, variance = _array(running_mean), _array(running_var)
-    op.check_batch_norm(x, running_mean=mean, running_var=variance, weight=_array(weight), bias=_array(bias))
+    training = _flag("batch_norm", training=training)
+    operands = (input, running_mean, running_var, weight, bias)
+    if all_halves(*operands):
+        return in_float32(batch_norm, *operands, training, momentum, eps, moves=training)
+    x, mean, variance = raw(input), raw(running_mean), raw(running_var)
+    parameters = {"weight": raw(weight), "bias": raw(bias)}
+    op.check_per_channel("batch_norm", x, running_mean=mean, running_var=variance, **parameters)
     epsilon, share = _number("batch_norm", eps=eps), _number("batch_norm", momentum=momentum)
     if not epsilon >= 0:
         raise ArgumentError("batch_norm needs eps of at least 0.", describe(eps=eps))
@@ -69,9 +74,7 @@ def batch_norm(
             ),
         )
     if training:
-        for name, running in (("running_mean", running_mean), ("running_var", running_var)):
-            if isinstance(running, np.ndarray):
-                op.check_writable(running, name)
+        check_running("batch_norm", running_mean, running_var)
     with np.errstate(all="ignore"):
         if training:
             mean, variance = op.channel_statistics(x)
@@ -79,23 +82,15 @@ def batch_norm(
             # A copy: the running statistics may move on before gradients are computed.
             mean = np.array(mean)
         inverse = op.inverse_deviation(variance, epsilon)
-    y = apply("batch_norm", input, weight, bias, mean=mean, inverse=inverse, eps=epsilon, own=bool(training))
+    y = apply("batch_norm", input, weight, bias, mean=mean, inverse=inverse, eps=epsilon, own=training)
     if training and running_mean is not None:
         count = x.size // max(x.shape[1], 1)
-        _move(running_mean, mean, share)
-        _move(running_var, variance * (count / max(count - 1, 1)), share)
+        move_running(running_mean, mean, share)
+        move_running(running_var, variance * (count / max(count - 1, 1)), share)
     return y
 
 
-def _move(running: Any, found: Any, share: float) -> None:
-    """Update a running statistic in place."""
-    if isinstance(running, Tensor):
-        with no_grad():
-            running.copy_(op.moved_average(running._data, found, share))
-        return
-    running[...] = op.moved_average(running, found, share)
-
-
+@takes_halves
 def normalize(input: Operand, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """The input over its p-norm along ``dim``, or over ``eps`` where that is larger.
 
@@ -119,7 +114,3 @@ def normalize(input: Operand, p: float = 2.0, dim: int = 1, eps: float = 1e-12) 
     if input.ndim == 0:
         return apply("normalize", input.reshape(1), p=power, axis=0, eps=least).reshape(())
     return apply("normalize", input, p=power, axis=along, eps=least)
-
-
-def _array(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value

@@ -8,7 +8,7 @@ import numpy as np
 
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import DtypeError, ShapeError, describe
-from tilewright.op.arrays import check_array
+from tilewright.op.arrays import NUMBERS, check_array
 
 #: A NumPy array or a Tensor; results are of the kind that came in.
 Operand = Any
@@ -35,9 +35,9 @@ def conv_operands(
     return batched_input(op, weight.ndim - 2, input)
 
 
-def batched_input(op: str, rank: int, input: Operand) -> tuple[Any, bool]:
+def batched_input(op: str, rank: int, input: Operand, allowed: tuple[str, ...] = NUMBERS) -> tuple[Any, bool]:
     """The input with a batch axis, and whether it came with one."""
-    check_operand(input, "input", op)
+    check_operand(input, "input", op, allowed)
     if input.ndim == rank + 2:
         return input, True
     if input.ndim == rank + 1:
@@ -61,8 +61,8 @@ def axis_names(rank: int, prefix: str = "") -> str:
     return ", ".join(prefix + name for name in names.split(", "))
 
 
-def check_operand(value: Any, name: str, op: str) -> None:
-    """Refuse what is neither an array of a known dtype nor a Tensor."""
+def check_operand(value: Any, name: str, op: str, allowed: tuple[str, ...] = NUMBERS) -> None:
+    """Refuse what is neither an array of an allowed dtype nor a Tensor (whose dtype the operation checks)."""
     if isinstance(value, Tensor):
         return
     if not isinstance(value, np.ndarray):
@@ -71,4 +71,4 @@ def check_operand(value: Any, name: str, op: str) -> None:
             f"{name} of type {type(value).__name__}",
             f"Convert it first: numpy.asarray({name}).",
         )
-    check_array(value, name, op)
+    check_array(value, name, op, allowed)

@@ -1,7 +1,7 @@
 """Max and average pooling: PyTorch's names, order and defaults, and any-rank forms.
 
 Arrays in give arrays out, Tensors in give Tensors out; padding takes every form of
-:func:`tilewright.functional.conv`.
+:func:`tilewright.functional.conv`. Batches and channels may be empty, spatial axes may not.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tilewright.autograd import rules_window as _rules  # noqa: F401 - puts the rules into the table
-from tilewright.autograd.tape import apply, is_grad_enabled
-from tilewright.autograd.tensor import Tensor
-from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.functional.operands import Operand, batched_input, check_operand
+from tilewright.autograd.tape import apply
+from tilewright.functional.operands import Operand, batched_input
+from tilewright.functional.pool_operands import follows, rank_of, with_indices
 from tilewright.geometry import PoolDims
+from tilewright.op.pool_arrays import AVERAGED, COMPARED
 
 __all__ = [
     "avg_pool",
@@ -44,7 +44,7 @@ def max_pool(
 
     Args:
         input: (batch, channels, *spatial), or (channels, *spatial) when ``kernel_size`` lists one
-            integer per spatial axis.
+            integer per spatial axis; floats (float16 and bfloat16 too) or integers.
         kernel_size: window, an integer or one per axis.
         stride: step of the window; the window itself when not given.
         padding: forms as in :func:`conv`, at least 0; padding is never taken.
@@ -59,7 +59,7 @@ def max_pool(
     >>> tw.max_pool(np.array([[0.0, 12.0, 26.0, 39.0]]), (2,))
     array([[12., 39.]])
     """
-    rank = _pool_rank("max_pool", input, kernel_size)
+    rank = rank_of("max_pool", input, kernel_size, "kernel_size")
     return _max_pool(
         "max_pool", rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
     )
@@ -144,7 +144,8 @@ def avg_pool(
     """The mean of each window, over any number of spatial axes.
 
     Args:
-        input: as in :func:`max_pool`.
+        input: as in :func:`max_pool`, but no integers; halves are added up in float32. Complex numbers
+            have a mean too (a largest they have not).
         kernel_size: as in :func:`max_pool`.
         stride: as in :func:`max_pool`.
         padding: as in :func:`max_pool`.
@@ -161,7 +162,7 @@ def avg_pool(
     >>> tw.avg_pool(np.array([[0.0, 12.0, 26.0, 39.0]]), (2,))
     array([[ 6. , 32.5]])
     """
-    rank = _pool_rank("avg_pool", input, kernel_size)
+    rank = rank_of("avg_pool", input, kernel_size, "kernel_size")
     return _avg_pool(
         "avg_pool",
         rank,
@@ -184,6 +185,7 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    dilation: Any = 1,
 ) -> Any:
     """:func:`avg_pool` over (batch, channels, length). PyTorch's ``avg_pool1d``."""
     return _avg_pool(
@@ -196,7 +198,7 @@ def avg_pool1d(
         ceil_mode,
         count_include_pad,
         divisor_override,
-        1,
+        dilation,
     )
 
 
@@ -208,6 +210,7 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    dilation: Any = 1,
 ) -> Any:
     """:func:`avg_pool` over (batch, channels, height, width). PyTorch's ``avg_pool2d``."""
     return _avg_pool(
@@ -220,7 +223,7 @@ def avg_pool2d(
         ceil_mode,
         count_include_pad,
         divisor_override,
-        1,
+        dilation,
     )
 
 
@@ -232,6 +235,7 @@ def avg_pool3d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    dilation: Any = 1,
 ) -> Any:
     """:func:`avg_pool` over (batch, channels, depth, height, width). PyTorch's ``avg_pool3d``."""
     return _avg_pool(
@@ -244,7 +248,7 @@ def avg_pool3d(
         ceil_mode,
         count_include_pad,
         divisor_override,
-        1,
+        dilation,
     )
 
 
@@ -259,16 +263,13 @@ def _max_pool(
     ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
-    x, batched = batched_input(op, rank, input)
+    x, batched = batched_input(op, rank, input, COMPARED)
     dims = PoolDims.of(
         x.shape, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode, op=op
     )
-    follow = isinstance(x, Tensor) and x.requires_grad and is_grad_enabled()
-    result = apply("max_pool", x, dims=dims, indices=return_indices or follow, op=op)
-    parts = result if isinstance(result, tuple) else (result,)
-    if not batched:
-        parts = tuple(part[0] for part in parts)
-    return parts if return_indices else parts[0]
+    kept = follows(x)
+    result = apply("max_pool", x, dims=dims, indices=return_indices or kept, op=op)
+    return with_indices(result, batched=batched, wanted=return_indices, kept=kept)
 
 
 def _avg_pool(
@@ -283,7 +284,7 @@ def _avg_pool(
     divisor_override: int | None,
     dilation: Any,
 ) -> Any:
-    x, batched = batched_input(op, rank, input)
+    x, batched = batched_input(op, rank, input, AVERAGED)
     dims = PoolDims.of(
         x.shape, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode, op=op
     )
@@ -291,22 +292,3 @@ def _avg_pool(
         "avg_pool", x, dims=dims, count_include_pad=bool(count_include_pad), divisor=divisor_override, op=op
     )
     return y if batched else y[0]
-
-
-def _pool_rank(op: str, input: Operand, kernel_size: Any) -> int:
-    """Spatial axes of an any-rank pool: one per entry of a listed kernel, else all but batch and channels."""
-    check_operand(input, "input", op)
-    if isinstance(kernel_size, (tuple, list)):
-        if not kernel_size:
-            raise ArgumentError(
-                f"{op} needs kernel_size with at least one axis.", describe(kernel_size=kernel_size)
-            )
-        return len(kernel_size)
-    rank = int(input.ndim) - 2
-    if rank < 1:
-        raise ShapeError(
-            f"{op} needs input (batch, channels, *spatial) with at least one spatial axis.",
-            describe(input=input),
-            "For an input without batch, list the kernel's size per spatial axis.",
-        )
-    return rank

@@ -26,6 +26,8 @@ Pairs = tuple[tuple[int, int], ...]
 Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...] | list[int]
 
 NAMES = ("valid", "same", "same_lower", "full", "causal")
+#: What stands in the padding of a convolution (``padding_mode``): zeros, or the input continued.
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 def resolve_padding(
@@ -63,6 +65,18 @@ def resolve_padding(
         return tuple(_one_axis(item, op, rank, padding) for item in padding)
     width = as_integer(padding, "padding", op, least=least)
     return ((width, width),) * rank
+
+
+def check_padding_mode(mode: Any, op: str) -> str:
+    """``mode``, if it is one of :data:`PADDING_MODES`.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if not isinstance(mode, str) or mode not in PADDING_MODES:
+        listed = ", ".join(repr(known) for known in PADDING_MODES)
+        raise ArgumentError(f"{op} needs padding_mode to be one of {listed}.", describe(padding_mode=mode))
+    return mode
 
 
 def _one_axis(item: Any, op: str, rank: int, padding: Any) -> tuple[int, int]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.geometry.axes import ceil_div, per_axis, sizes
-from tilewright.geometry.conv import check_window_fits, hashable
+from tilewright.geometry.conv import ConvDims, check_window_fits, hashable
+from tilewright.geometry.counting import remainders_from
 from tilewright.geometry.padding import Pairs, resolve_padding
 
 
@@ -49,7 +49,7 @@ class PoolDims:
         ``stride`` is the kernel's size when not given, as in PyTorch.
 
         Raises:
-            ShapeError: no spatial axis, or the window is wider than the padded input.
+            ShapeError: no spatial axis, an empty one, or the window is wider than the padded input.
             ArgumentError: an argument outside its rule.
 
         >>> PoolDims.of((1, 64, 112, 112), 3, stride=2, padding=1).output
@@ -121,24 +121,32 @@ class PoolDims:
         return all(self._axis_seen(axis) for axis in range(self.rank))
 
     def _axis_seen(self, axis: int) -> bool:
-        n, k, s, d = self.spatial[axis], self.kernel[axis], self.stride[axis], self.dilation[axis]
-        before = self.padding[axis][0]
-        for o in self._edge_windows(axis):
-            start = o * s - before
-            # The first tap at or after sample 0 must lie inside.
-            first = max(0, ceil_div(-start, d))
-            if first >= k or start + first * d >= n:
-                return False
-        return True
+        n, s, d, reach = self.spatial[axis], self.stride[axis], self.dilation[axis], self.reach[axis]
+        before, out = self.padding[axis][0], self.output[axis]
+        # The first window must reach sample 0, and the last one must not start beyond the end.
+        if before > reach or (out - 1) * s - before >= n:
+            return False
+        # A window that starts in the padding first meets the input at (its start mod d): only where d > n can
+        # that be beyond the end.
+        return d <= n or remainders_from(n, min(ceil_div(before, s), out), -before, s, d) == 0
 
-    def _edge_windows(self, axis: int) -> Iterator[int]:
-        """The windows of an axis that reach into the padding; all others are full."""
-        n, s, out = self.spatial[axis], self.stride[axis], self.output[axis]
-        before, reach = self.padding[axis][0], self.reach[axis]
-        inside_from = min(max(ceil_div(before, s), 0), out)
-        inside_to = max(min((n - 1 - reach + before) // s + 1, out), inside_from)
-        yield from range(inside_from)
-        yield from range(inside_to, out)
+    def adjoint(self) -> ConvDims:
+        """The geometry of the windows turned round: which outputs each sample of the input belongs to.
+
+        It is that of a convolution of one channel, from an array of the output's sizes to one of the input's,
+        whose taps are all 1.
+        """
+        pads = tuple(
+            # Windows may end before the padding does, or hang over it: what counts is where the last one is.
+            (before, (o - 1) * s + reach + 1 - n - before)
+            for (before, _), o, s, reach, n in zip(
+                self.padding, self.output, self.stride, self.reach, self.spatial, strict=True
+            )
+        )
+        ones = (1,) * self.rank
+        return ConvDims(
+            1, 1, 1, 1, self.spatial, self.kernel, self.stride, self.dilation, ones, pads
+        ).adjoint()
 
     def with_batch(self, batch: int) -> PoolDims:
         """The same geometry for another number of samples."""
@@ -162,6 +170,7 @@ def _of_pool(
             f"input with shape {input_shape}",
         )
     batch, channels, *spatial = sizes(input_shape, "input", op)
+    check_no_empty_axis(input_shape, op)
     window = per_axis(kernel, rank, "kernel_size", op, least=1)
     strides = window if stride is None or stride == () else per_axis(stride, rank, "stride", op, least=1)
     dilations = per_axis(dilation, rank, "dilation", op, least=1)
@@ -173,3 +182,16 @@ def _of_pool(
     dims = PoolDims(batch, channels, tuple(spatial), window, strides, dilations, pads, ceil_mode)
     check_window_fits(dims.spatial, pads, dims.reach, op)
     return dims
+
+
+def check_no_empty_axis(input_shape: tuple[int, ...], op: str) -> None:
+    """Refuse spatial axes without samples (an empty batch, or no channels, is fine).
+
+    Raises:
+        ShapeError: naming the shape.
+    """
+    if 0 in input_shape[2:]:
+        raise ShapeError(
+            f"{op} needs every spatial axis of input to hold at least one sample.",
+            f"input with shape {input_shape}",
+        )

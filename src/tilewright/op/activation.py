@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.kernel.buffers import LARGE
+from tilewright.op import passes
 from tilewright.op.arrays import FLOATS, check_array
 from tilewright.op.memory import BLOCK, in_blocks, pooled
 from tilewright.op.normal import ROOMS, write_normal_cdf, write_normal_density
@@ -68,6 +69,10 @@ def _relu_gradient(out: Array, g: Array, y: Array) -> None:
 def leaky_relu(x: Array, slope: float) -> Array:
     """Gives x where x > 0, otherwise slope · x."""
     one = _checked(x, "leaky_relu")
+    if x.nbytes >= LARGE:
+        found = passes.curved("leaky_relu", x, leak=slope)
+        if found is not None:
+            return found
     return in_blocks(_leaky_relu, x, one(0), one(slope), rooms=1)
 
 
@@ -81,7 +86,8 @@ def _leaky_relu(out: Array, x: Array, zero: Any, slope: Any, room: Array) -> Non
 
 def leaky_relu_gradient(g: Array, x: Array, slope: float) -> Array:
     """The gradient of :func:`leaky_relu`; at 0 it is that of the left side."""
-    return in_blocks(_leaky_relu_gradient, g, x, g.dtype.type(slope), rooms=2)
+    found = passes.sloped("leaky_relu", g, x, slope)
+    return in_blocks(_leaky_relu_gradient, g, x, g.dtype.type(slope), rooms=2) if found is None else found
 
 
 def _leaky_relu_gradient(out: Array, g: Array, x: Array, slope: Any, room: Array, other: Array) -> None:
@@ -120,7 +126,8 @@ def _elu_gradient(out: Array, g: Array, x: Array, zero: Any, alpha: Any, room: A
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(−x)), with exp only ever of −|x|: nothing overflows, small results keep their digits."""
-    return in_blocks(_sigmoid, x, rooms=1)
+    found = passes.curved("sigmoid", x)
+    return in_blocks(_sigmoid, x, rooms=1) if found is None else found
 
 
 def _sigmoid(out: Array, x: Array, room: Array) -> None:
@@ -175,7 +182,8 @@ def _softplus_gradient(
 def silu(x: Array) -> Array:
     """Gives x · sigmoid(x)."""
     _checked(x, "silu")
-    return in_blocks(_silu, x, rooms=1)
+    found = passes.curved("silu", x)
+    return in_blocks(_silu, x, rooms=1) if found is None else found
 
 
 def _silu(out: Array, x: Array, room: Array) -> None:
@@ -185,7 +193,8 @@ def _silu(out: Array, x: Array, room: Array) -> None:
 
 def silu_gradient(g: Array, x: Array) -> Array:
     """The gradient of :func:`silu`: g · (s · (x · (1 − s) + 1)) with s = sigmoid(x)."""
-    return in_blocks(_silu_gradient, g, x, rooms=1)
+    found = passes.curved("silu", x, g)
+    return in_blocks(_silu_gradient, g, x, rooms=1) if found is None else found
 
 
 def _silu_gradient(out: Array, g: Array, x: Array, s: Array) -> None:
@@ -201,7 +210,8 @@ def _silu_gradient(out: Array, g: Array, x: Array, s: Array) -> None:
 def gelu(x: Array) -> Array:
     """Gives x · P(N ≤ x) for a standard normal N."""
     _checked(x, "gelu")
-    return in_blocks(_gelu, x, rooms=ROOMS)
+    found = passes.curved("gelu", x)
+    return in_blocks(_gelu, x, rooms=ROOMS) if found is None else found
 
 
 def _gelu(out: Array, x: Array, *rooms: Array) -> None:
@@ -211,7 +221,8 @@ def _gelu(out: Array, x: Array, *rooms: Array) -> None:
 
 def gelu_gradient(g: Array, x: Array) -> Array:
     """The gradient of :func:`gelu`: g · (P(N ≤ x) + x · p(x)) with the density p."""
-    return in_blocks(_gelu_gradient, g, x, rooms=ROOMS)
+    found = passes.curved("gelu", x, g)
+    return in_blocks(_gelu_gradient, g, x, rooms=ROOMS) if found is None else found
 
 
 def _gelu_gradient(out: Array, g: Array, x: Array, *rooms: Array) -> None:

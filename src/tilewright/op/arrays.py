@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 from tilewright.errors import DtypeError, describe
 from tilewright.kernel import buffers
+from tilewright.op.kinds import COMPLEX, HALVES
 
 Array = npt.NDArray[Any]
 
 FLOATS = ("float32", "float64")
 NUMBERS = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+#: What products of can be added up: convolution and the dense layer take all of these.
+MULTIPLIED = (*HALVES, *NUMBERS, *COMPLEX)
 
 
 def check_array(value: Any, name: str, op: str, allowed: tuple[str, ...] = NUMBERS) -> Array:

@@ -1,12 +1,18 @@
 """Convolution and its gradients on arrays: check, plan, call.
 
 Each function takes the forward geometry. Inputs are never written to; any strides, zero-size and
-read-only arrays are taken; outputs are new arrays in the layout of the first operand.
+read-only arrays are taken; outputs are new arrays in the layout of the first operand and of its dtype:
+
+* float32 and float64 are added up in themselves, float16 and bfloat16 in float32 and rounded once;
+* integers are exact modulo the range of their dtype: 8 bits hold what is left of a sum after wrapping round;
+* complex numbers are multiplied as they are. No operand is conjugated, not in the gradients either: whoever
+  wants PyTorch's gradient conjugates the other operand first.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
@@ -14,7 +20,14 @@ import numpy.typing as npt
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers, run
-from tilewright.op.arrays import check_array, check_same_dtype, empty_in_layout, layout_of
+from tilewright.op import carried
+from tilewright.op.arrays import (
+    MULTIPLIED,
+    check_array,
+    check_same_dtype,
+    empty_in_layout,
+    layout_of,
+)
 from tilewright.op.fused import activate, check_activation
 from tilewright.plan import choose
 
@@ -56,10 +69,16 @@ def conv_forward(
     if bias is not None:
         _check(op, (dims.out_channels,), bias, "bias")
     check_same_dtype(op, input=x, weight=w, bias=bias)
-    check_activation(activation, x, op)
+    if activation != "none":
+        check_activation(activation, x, op)
     y = empty_in_layout(dims.output_shape, x)
     if dims.reduction == 0 or y.size == 0:
         y[...] = 0 if bias is None else bias.reshape((-1,) + (1,) * dims.rank)
+        return activate(y, activation, slope)
+    carrier = carried.carrier_of(x.dtype, dims.reduction)
+    if carrier is not None:
+        compute = partial(conv_forward, op=op, family=family)
+        carried.forward(compute, carrier, dims, x, w, bias, y)
         return activate(y, activation, slope)
     plan = choose("forward", dims, x.dtype.name, family, layout_of(x))
     if plan.target:
@@ -91,6 +110,10 @@ def conv_data_gradient(
     gx = empty_in_layout(dims.input_shape, gy)
     if gy.size == 0 or w.size == 0 or gx.size == 0:
         gx[...] = 0
+    elif (carrier := carried.carrier_of(gy.dtype, dims.out_channels // dims.groups * dims.taps)) is not None:
+        compute = partial(conv_data_gradient, op=op, family=family)
+        carried.data_gradient(compute, carrier, dims, gy, w, bias, gx)
+        return gx
     else:
         plan = choose("data_gradient", dims, gy.dtype.name, family, layout_of(gy))
         if plan.target:
@@ -116,12 +139,15 @@ def conv_weight_gradient(
     gw = buffers.empty(dims.weight_shape, x.dtype)
     if gy.size == 0 or x.size == 0 or math.prod(dims.weight_shape) == 0:
         gw[...] = 0
+    elif (carrier := carried.carrier_of(x.dtype, carried.weight_sum_length(dims))) is not None:
+        compute = partial(conv_weight_gradient, op=op, family=family)
+        carried.weight_gradient(compute, carrier, dims, x, gy, gw)
     else:
         run(choose("weight_gradient", dims, x.dtype.name, family), x, gy, gw)
     return gw
 
 
 def _check(op: str, shape: tuple[int, ...], value: Any, name: str) -> None:
-    array = check_array(value, name, op)
+    array = check_array(value, name, op, MULTIPLIED)
     if array.shape != shape:
         raise ShapeError(f"{op} needs {name} of shape {shape}.", describe(**{name: array}))

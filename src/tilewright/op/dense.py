@@ -1,7 +1,9 @@
 """The dense layer: y = x · Wᵀ + b, with bits that depend on the sample alone.
 
 It is a 1×1 convolution whose pixels are the rows of x, channels innermost; the compiled families compute it
-and both gradients as such. What follows is how NumPy serves where they don't (integers, or no compiler).
+and both gradients as such. Halves are added up in float32 and rounded once, complex numbers and small integers
+are carried by floats (see :mod:`tilewright.op.carried`). What follows is how NumPy serves where nothing is
+compiled (wide integers, or no compiler).
 
 A BLAS chooses its kernels by the sizes of a product, the number of rows and the number of threads among them,
 and different kernels round differently: the same sample would give one result alone and another in a batch of
@@ -27,8 +29,10 @@ import numpy.typing as npt
 
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
-from tilewright.op.arrays import NUMBERS, check_array, check_same_dtype
+from tilewright.op.arrays import MULTIPLIED, check_array, check_same_dtype
+from tilewright.op.carried import carrier_of
 from tilewright.op.conv import conv_data_gradient, conv_forward, conv_weight_gradient
+from tilewright.op.kinds import sum_dtype
 from tilewright.plan import compiled
 
 Array = npt.NDArray[Any]
@@ -75,20 +79,34 @@ def row_products(rows: Array, matrix: Array, bias: Array | None = None) -> Array
         matrix: (outputs, inputs), the same dtype, any layout.
         bias: (outputs,), the same dtype, or None.
     """
-    if _compiled(rows, matrix):
+    if _compiled(rows, matrix, rows.shape[1]):
         return _rows_of(conv_forward(_convolution(rows, matrix), _pixels(rows), matrix[:, :, None], bias))
     y = np.empty((rows.shape[0], matrix.shape[0]), rows.dtype)
+    wide = sum_dtype(rows.dtype)
+    matrix = matrix.astype(wide, copy=False)
     for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
         stop = min(start + _ROWS_AT_A_TIME, rows.shape[0])
-        y[start:stop] = _by_blas(rows[start:stop], matrix)
-    if bias is not None:
-        y += bias
+        part = _by_blas(rows[start:stop].astype(wide, copy=False), matrix)
+        if bias is not None:
+            part += bias
+        y[start:stop] = part
     return y
 
 
-def _compiled(*arrays: Array) -> bool:
-    """Whether a compiled family computes products of these."""
-    return all(array.size for array in arrays) and compiled.serves(arrays[0].dtype.name)
+def _compiled(one: Array, other: Array, length: int) -> bool:
+    """Whether a compiled family computes sums of ``length`` products of these."""
+    if not (one.size and other.size):
+        return False
+    carrier = carrier_of(one.dtype, length)
+    return compiled.serves(one.dtype.name if carrier is None else carrier.dtype.name)
+
+
+def _product(one: Array, other: Array) -> Array:
+    """A matrix product by NumPy; halves are added up in float32."""
+    dtype = one.dtype
+    wide = sum_dtype(dtype)
+    found = np.matmul(one.astype(wide, copy=False), other.astype(wide, copy=False))
+    return np.asarray(found.astype(dtype, copy=False))
 
 
 def _convolution(rows: Array, matrix: Array) -> ConvDims:
@@ -144,35 +162,35 @@ def _whole_blocks(rows: Array, matrix: Array) -> Array:
 
 
 def linear_input_gradient(g: Array, weight: Array) -> Array:
-    """The gradient of :func:`linear` in x: g · weight, shape (*, in_features)."""
+    """The gradient of :func:`linear` in x: g · weight, shape (*, in_features); nothing is conjugated."""
     if weight.ndim == 1:
         return np.asarray(g[..., None] * weight)
     rows = g.reshape(_count(g), weight.shape[0])
-    if _compiled(rows, weight):
+    if _compiled(rows, weight, weight.shape[0]):
         dims = ConvDims.of((1, weight.shape[1], rows.shape[0]), (*weight.shape, 1), op="linear")
         found = _rows_of(conv_data_gradient(dims, _pixels(rows), weight[:, :, None]))
     else:
-        found = np.matmul(rows, weight)
+        found = _product(rows, weight)
     return np.asarray(found.reshape(*g.shape[:-1], weight.shape[1]))
 
 
 def linear_weight_gradient(g: Array, x: Array, rank: int = 2) -> Array:
-    """The gradient of :func:`linear` in a weight of ``rank``: Σ g ⊗ x over all leading axes."""
+    """The gradient of :func:`linear` in a weight of ``rank``: Σ g ⊗ x over all leading axes, not conjugated."""
     rows = x.reshape(_count(x), x.shape[-1])
     if rank == 1:
-        return np.asarray(np.matmul(g.reshape(1, rows.shape[0]), rows)[0])
+        return _product(g.reshape(1, rows.shape[0]), rows)[0]
     gradients = g.reshape(rows.shape[0], g.shape[-1])
-    if _compiled(rows, gradients):
+    if _compiled(rows, gradients, len(rows)):
         dims = ConvDims.of((1, x.shape[-1], rows.shape[0]), (g.shape[-1], x.shape[-1], 1), op="linear")
         return conv_weight_gradient(dims, _pixels(rows), _pixels(gradients))[:, :, 0]
-    return np.asarray(np.matmul(gradients.T, rows))
+    return _product(gradients.T, rows)
 
 
 def _check(x: Array, weight: Array, bias: Array | None) -> None:
-    check_array(x, "input", "linear", NUMBERS)
-    check_array(weight, "weight", "linear", NUMBERS)
+    check_array(x, "input", "linear", MULTIPLIED)
+    check_array(weight, "weight", "linear", MULTIPLIED)
     if bias is not None:
-        check_array(bias, "bias", "linear", NUMBERS)
+        check_array(bias, "bias", "linear", MULTIPLIED)
     check_same_dtype("linear", input=x, weight=weight, bias=bias)
     if weight.ndim not in (1, 2):
         raise ShapeError(

@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.kernel.tiles.activation import ACTIVATIONS
+from tilewright.op import passes
 from tilewright.op.activation import gelu, leaky_relu, relu, sigmoid, silu
-from tilewright.op.arrays import FLOATS, check_array
+from tilewright.op.arrays import FLOATS, NUMBERS, check_array
+from tilewright.op.dropout import Kept, drop, scale_of
 from tilewright.op.memory import in_blocks, pooled
 from tilewright.op.select import write_selected
 
@@ -23,6 +25,7 @@ __all__ = [
     "ACTIVATIONS",
     "activate",
     "check_activation",
+    "dropped_gradient",
     "positive",
     "sigmoid_gradient",
     "sloped",
@@ -47,14 +50,14 @@ def check_activation(activation: str, x: Any, op: str) -> None:
 
     Raises:
         ArgumentError: it is none of :data:`ACTIVATIONS`.
-        DtypeError: it makes fractions of whole numbers.
+        DtypeError: the input is of halves or complex numbers, or whole numbers would become fractions.
     """
     if activation not in ACTIVATIONS:
         raise ArgumentError(
             f"{op} needs activation to be one of {', '.join(ACTIVATIONS)}.", describe(activation=activation)
         )
-    if activation not in ("none", "relu"):
-        check_array(x, "input", op, FLOATS)
+    if activation != "none":
+        check_array(x, "input", op, NUMBERS if activation == "relu" else FLOATS)
 
 
 def activate(y: Array, activation: str, slope: float) -> Array:
@@ -67,7 +70,8 @@ def activate(y: Array, activation: str, slope: float) -> Array:
 
 def tanh_gradient(g: Array, y: Array) -> Array:
     """The gradient of tanh from its result y: g · (1 − y²)."""
-    return in_blocks(_tanh_gradient, g, y)
+    found = passes.sloped("tanh", g, y)
+    return in_blocks(_tanh_gradient, g, y) if found is None else found
 
 
 def _tanh_gradient(out: Array, g: Array, y: Array) -> None:
@@ -78,13 +82,23 @@ def _tanh_gradient(out: Array, g: Array, y: Array) -> None:
 
 def sigmoid_gradient(g: Array, y: Array) -> Array:
     """The gradient of the logistic function from its result y: g · (y · (1 − y))."""
-    return in_blocks(_sigmoid_gradient, g, y)
+    found = passes.sloped("sigmoid", g, y)
+    return in_blocks(_sigmoid_gradient, g, y) if found is None else found
 
 
 def _sigmoid_gradient(out: Array, g: Array, y: Array) -> None:
     np.subtract(y.dtype.type(1), y, out=out)
     np.multiply(y, out, out=out)
     np.multiply(g, out, out=out)
+
+
+def dropped_gradient(activation: str, g: Array, y: Array, kept: Kept, p: float) -> Array:
+    """The gradient of tanh or the logistic function, y, and of the dropout behind it, which kept ``kept``."""
+    found = passes.sloped(activation, g, y, bits=kept.bits, scale=scale_of(g, p))
+    if found is not None:
+        return found
+    gradient = tanh_gradient if activation == "tanh" else sigmoid_gradient
+    return gradient(drop(g, kept, p), y)
 
 
 def positive(y: Array) -> Array:

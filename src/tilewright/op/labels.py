@@ -60,7 +60,7 @@ def read_labels(
     dtype: Any,
     target: Array,
     weight: Array | None = None,
-    ignore_index: int = -100,
+    ignore_index: int | None = -100,
     label_smoothing: float = 0.0,
 ) -> Labels:
     """Check class labels against scores of ``shape`` (batch, classes, *rest) or (classes,).
@@ -71,7 +71,7 @@ def read_labels(
         dtype: of the scores.
         target: integers from 0 to classes − 1, or ``ignore_index``; (batch, *rest), or of rank 0.
         weight: (classes,), a factor for each class.
-        ignore_index: labels with this number count for nothing.
+        ignore_index: labels with this number count for nothing; None where there are none such.
         label_smoothing: from 0 to 1.
 
     Raises:
@@ -94,9 +94,9 @@ def read_labels(
         target = np.minimum(target, np.uint64(2**63 - 1))
     # Copies: the caller may fill the same memory with the next batch before gradients are computed.
     index = np.array(target, dtype=np.int64, order="C").reshape(expected if batched else (1,))
-    ignored = index == ignore_index
-    keep = ~ignored if ignored.any() else None
-    if keep is not None:
+    keep = None
+    if ignore_index is not None and (ignored := index == ignore_index).any():
+        keep = ~ignored
         index[ignored] = 0
     outside = (index < 0) | (index >= classes)
     # With no classes at all the 0 of an ignored label is no fault.
@@ -104,8 +104,9 @@ def read_labels(
         outside &= keep
     if outside.any():
         place = tuple(int(i) for i in np.argwhere(outside)[0])
+        ignoring = "" if ignore_index is None else f", or ignore_index={ignore_index}"
         raise ArgumentError(
-            f"{op} needs labels from 0 to {classes - 1}, or ignore_index={ignore_index}.",
+            f"{op} needs labels from 0 to {classes - 1}{ignoring}.",
             f"target[{', '.join(map(str, place))}]={index[place]}" if batched else f"target={index[place]}",
         )
     if weight is not None and classes:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tilewright.errors import ShapeError, describe
 from tilewright.kernel import buffers
 
 Array = npt.NDArray[Any]
@@ -52,6 +53,18 @@ def empty_like(x: Array, shape: tuple[int, ...] | None = None, dtype: Any = None
         return buffers.empty(sizes, found)
     strides = x.strides
     return _arranged(sizes, tuple(sorted(range(x.ndim), key=lambda axis: -abs(strides[axis]))), found)
+
+
+def empty_for(op: str, shape: tuple[int, ...], dtype: Any, like: Array | None = None) -> Array:
+    """Memory for a result of ``op`` whose shape the caller's numbers decide, laid out as ``like`` is.
+
+    Raises:
+        ShapeError: no memory holds it.
+    """
+    try:
+        return buffers.empty(shape, dtype) if like is None else empty_like(like, shape, dtype)
+    except (MemoryError, OverflowError, ValueError):
+        raise ShapeError(f"{op} needs a result that memory holds.", describe(shape=shape)) from None
 
 
 def zeros_like(x: Array, shape: tuple[int, ...] | None = None) -> Array:

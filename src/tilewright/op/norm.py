@@ -21,25 +21,25 @@ _BLOCK = 1 << 17
 _divide, _maximum, _multiply, _subtract = map(pooled, (np.divide, np.maximum, np.multiply, np.subtract))
 
 
-def check_batch_norm(x: Array, **per_channel: Array | None) -> None:
+def check_per_channel(op: str, x: Array, **per_channel: Array | None) -> None:
     """Refuse an input without channels, and parameters that are not one number per channel.
 
     Raises:
         ShapeError, DtypeError: naming the operand.
     """
-    check_array(x, "input", "batch_norm", FLOATS)
+    check_array(x, "input", op, FLOATS)
     if x.ndim < 2:
-        raise ShapeError("batch_norm needs input of shape (batch, channels, ...).", describe(input=x))
+        raise ShapeError(f"{op} needs input of shape (batch, channels, ...).", describe(input=x))
     for name, array in per_channel.items():
         if array is None:
             continue
-        check_array(array, name, "batch_norm", FLOATS)
+        check_array(array, name, op, FLOATS)
         if array.shape != (x.shape[1],):
             raise ShapeError(
-                f"batch_norm needs {name} of shape ({x.shape[1]},), one number per channel.",
+                f"{op} needs {name} of shape ({x.shape[1]},), one number per channel.",
                 describe(**{name: array, "input": x}),
             )
-    check_same_dtype("batch_norm", input=x, **per_channel)
+    check_same_dtype(op, input=x, **per_channel)
 
 
 def _blocks(x: Array) -> Iterator[tuple[slice, slice]]:
@@ -163,7 +163,7 @@ def moved_average(running: Array, found: Array, momentum: float) -> Array:
     return np.asarray((1.0 - momentum) * running + momentum * found).astype(running.dtype)
 
 
-def check_writable(running: Array, name: str) -> None:
+def check_writable(running: Array, name: str, op: str) -> None:
     """Refuse a running statistic that can't be updated.
 
     Raises:
@@ -171,7 +171,7 @@ def check_writable(running: Array, name: str) -> None:
     """
     if not running.flags.writeable:
         raise DtypeError(
-            f"batch_norm updates {name} in place and needs an array that can be written to.",
+            f"{op} updates {name} in place and needs an array that can be written to.",
             describe(**{name: running}),
             "Pass a copy.",
         )

@@ -15,6 +15,7 @@ fold at the ends of the axis as it was. (PyTorch does the same.)
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -23,13 +24,16 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.op import memory
-from tilewright.op.arrays import NUMBERS, check_array
+from tilewright.op.arrays import MULTIPLIED, check_array
+from tilewright.op.kinds import is_bfloat16, is_half, sum_dtype
 
 Array = npt.NDArray[Any]
 #: (before, after) for each of the last axes, in the order of the axes.
 Pairs = tuple[tuple[int, int], ...]
 
 MODES = ("constant", "reflect", "replicate", "circular")
+#: What can be moved about.
+DTYPES = (*MULTIPLIED, "bool")
 
 
 class Run(NamedTuple):
@@ -95,7 +99,7 @@ def padded_shape(shape: tuple[int, ...], pairs: Pairs, mode: str, op: str = "pad
         ArgumentError: an unknown mode.
         ShapeError: more pairs than axes, more is cropped than there is, or there is nothing to repeat.
     """
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ArgumentError(
             f"{op} needs mode to be one of {', '.join(repr(known) for known in MODES)}.", describe(mode=mode)
         )
@@ -130,14 +134,21 @@ def check_value(value: Any, x: Array, op: str) -> Any:
         ArgumentError: it is no number, or the dtype can't hold it.
     """
     number = 0 if value is None else value
-    if isinstance(number, (bool, int, float, np.number, np.bool_)):
-        if x.dtype.kind == "f":
-            return x.dtype.type(number)
+    kinds: tuple[type[Any], ...] = (bool, int, float, np.integer, np.floating, np.bool_)
+    if x.dtype.kind == "c":
+        kinds = (*kinds, complex, np.complexfloating)
+    if isinstance(number, kinds) or (isinstance(number, np.generic) and is_bfloat16(number.dtype)):
         try:
-            held = x.dtype.type(number)
+            with np.errstate(over="ignore"):
+                held = x.dtype.type(number)
+            if x.dtype.kind in "biu":
+                fits = held == number
+            else:
+                # A float is rounded, but not to infinity.
+                fits = not cmath.isinf(held) or cmath.isinf(number)
         except (OverflowError, ValueError):
-            held = None
-        if held is not None and held == number:
+            fits = False
+        if fits:
             return held
     raise ArgumentError(
         f"{op} needs value to be a number that the input's dtype {x.dtype} can hold.", describe(value=value)
@@ -157,12 +168,13 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
     Raises:
         ShapeError, ArgumentError: as :func:`padded_shape` and :func:`check_value`.
     """
-    check_array(x, "input", op, (*NUMBERS, "bool"))
+    check_array(x, "input", op, DTYPES)
     shape = padded_shape(x.shape, pairs, mode, op)
     lead = x.ndim - len(pairs)
     if mode == "constant":
-        y = memory.empty_like(x, shape)
-        y[...] = check_value(value, x, op)
+        filler = check_value(value, x, op)
+        y = memory.empty_for(op, shape, x.dtype, x)
+        y[...] = filler
         here, there = _overlap(x.shape[lead:], pairs)
         y[there] = x[here]
         return y
@@ -170,7 +182,8 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
     for axis, (before, after) in enumerate(pairs, start=lead):
         if (before, after) != (0, 0):
             taken = np.moveaxis(y, axis, 0)
-            y = memory.empty_like(y, (*y.shape[:axis], shape[axis], *y.shape[axis + 1 :]))
+            sizes = (*y.shape[:axis], shape[axis], *y.shape[axis + 1 :])
+            y = memory.empty_for(op, sizes, y.dtype, y)
             out = np.moveaxis(y, axis, 0)
             if out.size:
                 for run in runs(source_index(x.shape[axis], before, after, mode)):
@@ -179,8 +192,13 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
 
 
 def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "constant") -> Array:
-    """The gradient of :func:`pad` for an input of ``shape``: each collects from the outputs it went to."""
+    """The gradient of :func:`pad` for an input of ``shape``: each collects from the outputs it went to.
+
+    Halves are summed in float32 and rounded once.
+    """
     lead = len(shape) - len(pairs)
+    if is_half(g.dtype) and mode != "constant":
+        return pad_gradient(g.astype(sum_dtype(g.dtype)), shape, pairs, mode).astype(g.dtype)
     if mode == "constant":
         result = memory.zeros_like(g, shape)
         here, there = _overlap(shape[lead:], pairs)
@@ -195,8 +213,22 @@ def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "co
             if given.size:
                 for run in runs(source_index(shape[axis], before, after, mode)):
                     part = given[run.outputs()]
-                    collected[run.inputs()] += part if run.step else part.sum(axis=0, keepdims=True)
+                    collected[run.inputs()] += part if run.step else _total(part)
     return memory.copy(g) if result is g else result
+
+
+def _total(rows: Array) -> Array:
+    """The sum over the first axis, which stays, by halving.
+
+    (In which order NumPy sums depends on the other axes, and so on how a batch was split.)
+    """
+    while len(rows) > 1:
+        half, odd = divmod(len(rows), 2)
+        added = rows[:half] + rows[half : 2 * half]
+        if odd:
+            added[-1:] += rows[-1:]
+        rows = added
+    return rows
 
 
 def _overlap(sizes: tuple[int, ...], pairs: Pairs) -> tuple[Any, Any]:

@@ -7,11 +7,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.errors import ArgumentError
 from tilewright.geometry import PoolDims
 from tilewright.geometry.axes import as_integer
-from tilewright.kernel import buffers, run
-from tilewright.op.arrays import FLOATS, check_array, empty_in_layout
+from tilewright.geometry.boxes import at
+from tilewright.kernel import run
+from tilewright.op.kinds import FLOAT32, is_bfloat16
+from tilewright.op.pieces import PIECE_BYTES
+from tilewright.op.planes import add_to_planes, take_from_planes
+from tilewright.op.pool_arrays import (
+    AVERAGED,
+    COMPARED,
+    SUMMED,
+    check_fits,
+    empty_indices,
+    result_like,
+    wide,
+)
+from tilewright.op.window_sums import Box, add_over_windows
 from tilewright.plan import choose
 
 Array = npt.NDArray[Any]
@@ -28,11 +41,13 @@ def max_pool(
         ArgumentError: some window would see nothing but padding.
         ShapeError, DtypeError: the operand does not fit the geometry.
     """
-    _check(op, dims.input_shape, x, "input")
+    check_fits(op, dims.input_shape, x, "input", COMPARED)
     _check_seen(dims, op)
-    y = empty_in_layout(dims.output_shape, x)
-    found = buffers.empty(dims.output_shape, np.int64) if indices else None
-    if y.size:
+    y = result_like(op, x, dims.output_shape)
+    found = empty_indices(op, dims.output_shape) if indices else None
+    if is_bfloat16(x.dtype):
+        _bfloat16_max_pool(dims, x, y, found, op)
+    elif y.size:
         run(choose("max_pool", dims, x.dtype.name, family), x, y, found)
     return y, found
 
@@ -41,8 +56,10 @@ def max_pool_gradient(
     dims: PoolDims, gy: Array, indices: Array, *, op: str = "max_pool", family: str | None = None
 ) -> Array:
     """Each output's gradient at the sample it was taken from, added up where windows share one."""
-    _check(op, dims.output_shape, gy, "gradient", FLOATS)
-    gx = empty_in_layout(dims.input_shape, gy)
+    check_fits(op, dims.output_shape, gy, "gradient", SUMMED)
+    if wide(gy.dtype) != gy.dtype:
+        return add_to_planes(dims.spatial, gy, indices, op=op)
+    gx = result_like(op, gy, dims.input_shape)
     gx[...] = 0
     if gy.size:
         run(choose("max_pool_gradient", dims, gy.dtype.name, family), gy, indices, gx)
@@ -51,9 +68,7 @@ def max_pool_gradient(
 
 def take_by_index(dims: PoolDims, x: Array, indices: Array) -> Array:
     """The samples at ``indices`` (flat, per plane): the adjoint of :func:`max_pool_gradient`."""
-    planes = x.reshape(dims.batch, dims.channels, -1)
-    flat = indices.reshape(dims.batch, dims.channels, -1)
-    return np.take_along_axis(planes, flat, axis=2).reshape(dims.output_shape)
+    return take_from_planes(x, indices)
 
 
 def avg_pool(
@@ -71,10 +86,18 @@ def avg_pool(
         ArgumentError: ``divisor`` is not an integer ≥ 1, or some window has nothing to count.
         ShapeError, DtypeError: the operand does not fit the geometry.
     """
-    _check(op, dims.input_shape, x, "input", FLOATS)
-    divisors = window_divisors(dims, x.dtype, count_include_pad, divisor, op)
-    y = empty_in_layout(dims.output_shape, x)
-    if y.size:
+    check_fits(op, dims.input_shape, x, "input", AVERAGED)
+    y = result_like(op, x, dims.output_shape)
+    if x.dtype.kind == "c":
+        for part, of in ((y.real, x.real), (y.imag, x.imag)):
+            part[...] = avg_pool(
+                dims, of, count_include_pad=count_include_pad, divisor=divisor, op=op, family=family
+            )
+        return y
+    divisors = window_divisors(dims, wide(x.dtype), count_include_pad, divisor, op)
+    if divisors.dtype != x.dtype:
+        _half_avg_pool(dims, x, y, divisors)
+    elif y.size:
         run(choose("avg_pool", dims, x.dtype.name, family), x, y, divisors)
     return y
 
@@ -89,12 +112,61 @@ def avg_pool_gradient(
     family: str | None = None,
 ) -> Array:
     """Each output's gradient shared among the samples of its window."""
-    _check(op, dims.output_shape, gy, "gradient", FLOATS)
-    divisors = window_divisors(dims, gy.dtype, count_include_pad, divisor, op)
-    gx = empty_in_layout(dims.input_shape, gy)
-    if gx.size:
+    check_fits(op, dims.output_shape, gy, "gradient", AVERAGED)
+    gx = result_like(op, gy, dims.input_shape)
+    if gy.dtype.kind == "c":
+        for part, of in ((gx.real, gy.real), (gx.imag, gy.imag)):
+            part[...] = avg_pool_gradient(
+                dims, of, count_include_pad=count_include_pad, divisor=divisor, op=op, family=family
+            )
+        return gx
+    divisors = window_divisors(dims, wide(gy.dtype), count_include_pad, divisor, op)
+    if divisors.dtype != gy.dtype:
+        _half_avg_pool_gradient(dims, gy, gx, divisors)
+    elif gx.size:
         run(choose("avg_pool_gradient", dims, gy.dtype.name, family), gy, gx, divisors)
     return gx
+
+
+def _bfloat16_max_pool(dims: PoolDims, x: Array, y: Array, found: Array | None, op: str) -> None:
+    """Writes the maxima, compared as float32, which holds each bfloat16 as it is; some samples at a time."""
+    together = max(PIECE_BYTES * dims.batch // max((x.size + y.size) * FLOAT32.itemsize, 1), 1)
+    for first in range(0, dims.batch, together):
+        some = slice(first, min(first + together, dims.batch))
+        part = dims.with_batch(some.stop - some.start)
+        largest, places = max_pool(part, x[some].astype(FLOAT32), indices=found is not None, op=op)
+        y[some] = largest
+        if found is not None:
+            found[some] = places
+
+
+def _half_avg_pool(dims: PoolDims, x: Array, y: Array, divisors: Array) -> None:
+    """Writes each window's mean into ``y``; sums are kept in the divisors' dtype, and rounded once."""
+
+    def write(n: int, channels: slice, box: Box, total: Array) -> None:
+        total /= divisors[box]
+        y[at(n, channels, *box)] = total
+
+    add_over_windows(
+        dims,
+        dims.batch,
+        dims.channels,
+        divisors.dtype,
+        lambda n, channels, box: x[at(n, channels, *box)],
+        write,
+    )
+
+
+def _half_avg_pool_gradient(dims: PoolDims, gy: Array, gx: Array, divisors: Array) -> None:
+    """Writes the gradient of the input, which is the same sums along the windows turned round."""
+
+    def read(n: int, channels: slice, box: Box) -> Array:
+        return np.asarray(np.divide(gy[at(n, channels, *box)], divisors[box], dtype=divisors.dtype))
+
+    def write(n: int, channels: slice, box: Box, total: Array) -> None:
+        gx[at(n, channels, *box)] = total
+
+    add_over_windows(dims.adjoint(), dims.batch, dims.channels, divisors.dtype, read, write)
 
 
 def window_divisors(
@@ -122,14 +194,6 @@ def window_divisors(
         shape[axis] = -1
         total = total * (last - first + 1).astype(dtype).reshape(shape)
     return np.broadcast_to(total, dims.output)
-
-
-def _check(
-    op: str, shape: tuple[int, ...], value: Any, name: str, allowed: tuple[str, ...] | None = None
-) -> None:
-    array = check_array(value, name, op) if allowed is None else check_array(value, name, op, allowed)
-    if array.shape != shape:
-        raise ShapeError(f"{op} needs {name} of shape {shape}.", describe(**{name: array}))
 
 
 def _check_seen(dims: PoolDims, op: str) -> None:

@@ -5,6 +5,7 @@ The stream is Philox 4×64 (Salmon et al., "Parallel random numbers: as easy as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.kernel import buffers
+from tilewright.op.kinds import is_bfloat16, real_of, sum_dtype
 from tilewright.op.memory import BLOCK
 
 Array = npt.NDArray[Any]
@@ -105,13 +107,22 @@ class Generator:
     def uniform(
         self, shape: Sequence[int], dtype: Any = np.float32, low: float = 0.0, high: float = 1.0
     ) -> Array:
-        """Numbers from ``low`` (included) to ``high`` (excluded), drawn directly in ``dtype``."""
+        """Numbers from ``low`` (included) to ``high`` (excluded), drawn directly in ``dtype``.
+
+        Of complex numbers both parts lie there.
+        """
         found = np.dtype(dtype)
+        if found.kind == "c":
+            parts = self.uniform((*shape, 2), real_of(found), low, high)
+            return parts.view(found)[..., 0]
         drawn: Array
         if found == np.float16:
             # 11 bits are what float16 holds; a float32 near 1 would round up to 1.
             steps = self.numpy.integers(0, 2048, shape, np.uint16) / np.float32(2048)
             drawn = np.asarray(steps, np.float16)
+        elif is_bfloat16(found):
+            # And 8 bits are what bfloat16 holds.
+            drawn = np.asarray(self.numpy.integers(0, 256, shape, np.uint16) / np.float32(256)).astype(found)
         else:
             drawn = buffers.empty(shape, found)
             self.numpy.random(dtype=found.type, out=drawn)
@@ -126,9 +137,15 @@ class Generator:
     def normal(
         self, shape: Sequence[int], dtype: Any = np.float32, mean: float = 0.0, std: float = 1.0
     ) -> Array:
-        """Normally distributed numbers, drawn directly in ``dtype`` (float16 in float32)."""
+        """Normally distributed numbers, drawn directly in ``dtype`` (halves in float32).
+
+        Of complex numbers both parts are, with half the variance each.
+        """
         found = np.dtype(dtype)
-        drawn_in = np.dtype(np.float32) if found == np.float16 else found
+        if found.kind == "c":
+            parts = self.normal((*shape, 2), real_of(found), 0.0, std / math.sqrt(2.0))
+            return parts.view(found)[..., 0] + found.type(mean)
+        drawn_in = sum_dtype(found)
         drawn = buffers.empty(shape, drawn_in)
         self.numpy.standard_normal(dtype=drawn_in.type, out=drawn)
         if std != 1.0:
@@ -142,13 +159,17 @@ class Generator:
         if low >= high:
             raise ArgumentError("Random integers need low < high.", describe(low=low, high=high))
         found = np.dtype(dtype)
-        if found.kind == "f":
+        if found.kind not in "biu":
             return np.asarray(self.numpy.integers(low, high, tuple(shape), np.int64)).astype(found)
         return np.asarray(self.numpy.integers(low, high, tuple(shape), found.type))
 
     def permutation(self, n: int) -> Array:
         """The numbers 0 … n−1 in random order."""
         return self.numpy.permutation(n)
+
+    def words(self, count: int) -> tuple[int, ...]:
+        """So many words of 64 random bits."""
+        return tuple(np.asarray(self.numpy.bit_generator.random_raw(count), np.uint64).tolist())
 
     def keep(self, shape: Sequence[int], probability: float) -> Array:
         """A bool array, each element True with ``probability`` on its own (as dropout needs)."""
