@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
 from typing import Any
 
@@ -49,6 +50,26 @@ def test_sequential_grows_shrinks_and_changes() -> None:
     assert isinstance(model.pop(), nn.Tanh) and len(model) == 1
     model.extend([nn.ReLU(), nn.ReLU()])
     assert list(model._modules) == ["0", "1", "2"]
+
+
+def test_sequentials_are_added_and_repeated() -> None:
+    one, two = three(), nn.Sequential(nn.Tanh())
+    both = one + two
+    assert type(both) is nn.Sequential and len(both) == 4 and both[0] is one[0] and both[3] is two[0]
+    assert len(one) == 3
+    one += two
+    assert list(one._modules) == ["0", "1", "2", "3"]
+    twice = two * 2
+    assert list(twice) == [two[0], two[0]] and list(2 * two) == list(twice)
+    two *= 3
+    assert len(two) == 3
+    with pytest.raises(TypeError):
+        operator.add(two, [nn.ReLU()])
+    with pytest.raises(ArgumentError) as error:
+        two * 0
+    assert str(error.value) == (
+        "Sequential needs the number of repetitions to be at least 1. Received: the number of repetitions=0."
+    )
 
 
 def test_named_children_keep_their_names_on_deletion() -> None:

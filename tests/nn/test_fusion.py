@@ -12,8 +12,9 @@ from geometries import awkward, random_array
 
 import tilewright as tw
 from tilewright import nn
+from tilewright.autograd.gradcheck import gradcheck, gradgradcheck
 from tilewright.autograd.tape import each_step
-from tilewright.errors import DtypeError, ShapeError
+from tilewright.errors import ArgumentError, DtypeError, ShapeError
 from tilewright.functional import fused
 from tilewright.op import conv as conv_op
 from tilewright.train.layers import layer_outputs
@@ -347,3 +348,112 @@ def test_training_gives_the_same_weights() -> None:
         found.append(list(model.parameters()))
     for a, b in zip(*found, strict=True):
         assert_same(a.detach(), b.detach(), rtol=0, atol=0, reason="ReLU and leaky ReLU: the same bits")
+
+
+# -- dropout behind the activation ---------------------------------------------------------------------
+
+EXACT = {"rtol": 0, "atol": 0, "reason": "the same operations in the same order"}
+
+
+def convolution_with(activation: str, p: float, dtype: Any = np.float32) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(2, 8, 3, padding=1, dtype=dtype), ACTIVATIONS[activation](), nn.Dropout(p))
+
+
+@pytest.mark.parametrize("layout", ["in order", "channels-last"])
+# Below and above the size from which gradients are compiled.
+@pytest.mark.parametrize("size", [5, 40])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("p", [0.3, 1.0])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_dropout_in_the_same_step(name: str, p: float, dtype: Any, size: int, layout: str) -> None:
+    tw.manual_seed(1)
+    model = convolution_with(name, p, dtype)
+    values = random_array((3, 2, size, size), 1, dtype)
+    values = awkward(values, layout) if layout == "channels-last" else values
+    found, states = [], []
+    for way in (model, lambda x: model[2](model[:2](x))):
+        tw.manual_seed(2)
+        x = tw.from_numpy(values).requires_grad_()
+        model.zero_grad()
+        y = way(x)
+        # A loss whose gradient differs from place to place.
+        (y * y * y).sum().backward()
+        found.append([y.detach(), x.grad, model[0].weight.grad, model[0].bias.grad])
+        states.append(tw.get_rng_state())
+    for a, b in zip(*found, strict=True):
+        assert_same(a, b, **EXACT)
+    assert states[0] == states[1], "as much is drawn"
+    assert steps_of(model(x)) == [f"conv_{name}_dropout"]
+    with tw.no_grad():
+        tw.manual_seed(2)
+        assert_same(model(tw.from_numpy(values)), found[0][0], **EXACT)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_dropout_in_the_same_step_can_be_differentiated_twice(name: str) -> None:
+    tw.manual_seed(1)
+    model = convolution_with(name, 0.4, np.float64)
+
+    def seeded(x: Any, w: Any, b: Any) -> Any:
+        tw.manual_seed(3)
+        return fused.conv_activation(2, x, w, b, 1, 1, 1, 1, name, dropout=0.4)
+
+    x = tw.from_numpy(random_array((2, 2, 4, 3), 1, np.float64)).requires_grad_()
+    inputs = [x, model[0].weight, model[0].bias]
+    assert steps_of(seeded(*inputs)) == [f"conv_{name}_dropout"]
+    assert gradcheck(seeded, inputs)
+    assert gradgradcheck(seeded, inputs)
+    # Twice, of a loss that bends: gradients arrive at both outputs.
+    assert gradgradcheck(lambda *given: seeded(*given) ** 3, inputs)
+
+
+def test_dropout_runs_on_its_own_where_somebody_could_tell(small: Any) -> None:
+    def last_step(model: nn.Sequential) -> str:
+        return steps_of(model(small.requires_grad_()))[0]
+
+    def fresh(activation: str = "tanh", dropout: Any = None) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(3, 4, 3), ACTIVATIONS[activation](), dropout or nn.Dropout(0.5))
+
+    class Own(nn.Dropout):
+        pass
+
+    assert last_step(fresh()) == "conv_tanh_dropout"
+    assert last_step(fresh("relu")) == last_step(fresh("silu")) == "dropout"
+    assert last_step(fresh(dropout=Own(0.5))) == "dropout"
+    assert last_step(fresh(dropout=nn.Dropout2d(0.5))) == "drop"
+    hooked = fresh()
+    seen = []
+    hooked[2].register_forward_hook(lambda module, given, out: seen.append(tuple(out.shape)))
+    assert last_step(hooked) == "dropout"
+    assert seen == [(2, 4, 6, 5)]
+    assert last_step(fresh().eval()) == last_step(fresh(dropout=nn.Dropout(0.0))) == "conv_tanh"
+    changed = fresh()
+    changed[2].p = 2.0
+    with pytest.raises(ArgumentError, match="dropout needs p, the probability of a 0, from 0 to 1"):
+        changed(small)
+
+
+def test_one_sample_without_a_batch_is_dropped_alike() -> None:
+    tw.manual_seed(1)
+    model = convolution_with("tanh", 0.5)
+    x = tw.from_numpy(random_array((2, 6, 7), 1, np.float32))
+    tw.manual_seed(2)
+    one = model(x)
+    tw.manual_seed(2)
+    assert_same(one, model(x[None])[0], **EXACT)
+    assert one.shape == (8, 6, 7)
+
+
+def test_what_dropout_gives_may_be_written_to() -> None:
+    tw.manual_seed(1)
+    model = convolution_with("tanh", 0.5)
+    x = tw.from_numpy(random_array((2, 2, 6, 7), 1, np.float32))
+    gradients = []
+    for write in (False, True):
+        tw.manual_seed(2)
+        model.zero_grad()
+        y = model(x)
+        y = y.mul_(2.0) if write else y * 2.0
+        y.sum().backward()
+        gradients.append(model[0].weight.grad)
+    assert_same(*gradients, **EXACT)

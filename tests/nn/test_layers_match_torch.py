@@ -76,6 +76,40 @@ LAYERS: list[tuple[str, tuple[int, ...]]] = [
     ("nn.Softmax(dim=1)", (3, 7)),
     ("nn.Softmax(dim=-2)", (3, 4, 5)),
     ("nn.LogSoftmax(dim=1)", (3, 7)),
+    ("nn.GroupNorm(2, 6)", (2, 6, 5, 4)),
+    ("nn.GroupNorm(3, 6, eps=1e-3, bias=False)", (2, 6, 5)),
+    ("nn.GroupNorm(1, 4, affine=False)", (3, 4)),
+    ("nn.LayerNorm(5)", (2, 3, 5)),
+    ("nn.LayerNorm((3, 5), eps=1e-3, bias=False)", (2, 3, 5)),
+    ("nn.LayerNorm([4], elementwise_affine=False)", (3, 4)),
+    ("nn.RMSNorm(5)", (2, 3, 5)),
+    ("nn.RMSNorm((3, 5), 1e-3, elementwise_affine=False)", (2, 3, 5)),
+    ("nn.InstanceNorm1d(3)", (2, 3, 6)),
+    ("nn.InstanceNorm1d(3, affine=True)", (3, 6)),
+    ("nn.InstanceNorm2d(3, affine=True, track_running_stats=True)", (2, 3, 5, 4)),
+    ("nn.InstanceNorm2d(3, track_running_stats=True, momentum=0.3)", (3, 5, 4)),
+    ("nn.InstanceNorm2d(3, affine=True, track_running_stats=True, momentum=None)", (2, 3, 5, 4)),
+    ("nn.InstanceNorm3d(2, eps=1e-3, affine=True, bias=False)", (2, 2, 3, 4, 2)),
+    ("nn.LocalResponseNorm(3)", (2, 5, 4, 3)),
+    ("nn.LocalResponseNorm(2, alpha=0.5, beta=1.3, k=2.0)", (2, 5, 4)),
+    ("nn.Hardsigmoid()", (3, 7)),
+    ("nn.Hardswish()", (3, 7)),
+    ("nn.Hardshrink()", (3, 7)),
+    ("nn.Softshrink(0.25)", (3, 7)),
+    ("nn.Threshold(0.1, 20)", (3, 7)),
+    ("nn.PReLU()", (3, 7)),
+    ("nn.PReLU(num_parameters=3, init=0.1)", (2, 3, 7)),
+    ("nn.GLU()", (3, 8)),
+    ("nn.GLU(dim=1)", (2, 6, 3)),
+    ("nn.SELU()", (3, 7)),
+    ("nn.CELU(alpha=0.5)", (3, 7)),
+    ("nn.Mish()", (3, 7)),
+    ("nn.LogSigmoid()", (3, 7)),
+    ("nn.Softsign()", (3, 7)),
+    ("nn.Tanhshrink()", (3, 7)),
+    ("nn.Softmin(dim=1)", (3, 7)),
+    ("nn.Softmax2d()", (2, 3, 4, 5)),
+    ("nn.Softmax2d()", (3, 4, 5)),
     ("nn.Identity(3, other=4)", (3, 7)),
     ("nn.Flatten()", (2, 3, 4)),
     ("nn.Flatten(0, 1)", (2, 3, 4)),
@@ -98,6 +132,20 @@ LAYERS: list[tuple[str, tuple[int, ...]]] = [
     ("nn.CircularPad1d(2)", (2, 3, 5)),
     ("nn.CircularPad2d((1, 2, 3, 0))", (2, 3, 5, 4)),
     ("nn.CircularPad3d(1)", (2, 3, 4, 3, 2)),
+    ("nn.Unfold(3)", (2, 3, 5, 4)),
+    ("nn.Unfold((2, 3), dilation=(2, 1), padding=1, stride=2)", (2, 3, 5, 4)),
+    ("nn.Unfold(2, stride=2)", (3, 5, 4)),
+    ("nn.Fold((5, 4), kernel_size=2)", (2, 12, 12)),
+    ("nn.Fold(4, (2, 3), padding=(0, 1), stride=(2, 1))", (2, 12, 8)),
+    ("nn.PixelShuffle(2)", (2, 12, 3, 4)),
+    ("nn.PixelUnshuffle(2)", (2, 3, 4, 6)),
+    ("nn.Upsample(scale_factor=2)", (2, 3, 4)),
+    ("nn.Upsample(size=(5, 7), mode='bilinear', align_corners=True)", (2, 3, 4, 6)),
+    ("nn.Upsample(scale_factor=(1.5, 2), mode='bicubic')", (2, 3, 4, 6)),
+    ("nn.Upsample(scale_factor=1.6, mode='trilinear', recompute_scale_factor=True)", (2, 3, 4, 2, 3)),
+    ("nn.Upsample(size=3, mode='area')", (2, 3, 4)),
+    ("nn.UpsamplingNearest2d(scale_factor=3)", (2, 3, 4, 2)),
+    ("nn.UpsamplingBilinear2d(size=(5, 3))", (2, 3, 4, 2)),
     ("nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten())", (3, 1, 5, 5)),
     ("nn.Sequential(nn.Sequential(nn.Linear(3, 2)), nn.Sequential())", (3, 3)),
 ]
@@ -129,6 +177,27 @@ PRINTED = [
     "nn.HuberLoss()",
     "nn.BCELoss()",
     "nn.BCEWithLogitsLoss()",
+    "nn.RReLU(0.1, 0.2, inplace=True)",
+    "nn.RReLU()",
+    "nn.Hardswish(inplace=True)",
+    "nn.Hardsigmoid(True)",
+    "nn.Threshold(0.1, 20, inplace=True)",
+    "nn.SELU(inplace=True)",
+    "nn.CELU(0.5, True)",
+    "nn.Mish(inplace=True)",
+    "nn.KLDivLoss(reduction='batchmean')",
+    "nn.PoissonNLLLoss()",
+    "nn.GaussianNLLLoss()",
+    "nn.SoftMarginLoss()",
+    "nn.HingeEmbeddingLoss()",
+    "nn.MarginRankingLoss()",
+    "nn.MultiMarginLoss()",
+    "nn.MultiLabelMarginLoss()",
+    "nn.MultiLabelSoftMarginLoss()",
+    "nn.CosineEmbeddingLoss()",
+    "nn.TripletMarginLoss()",
+    "nn.CosineSimilarity()",
+    "nn.PairwiseDistance()",
 ]
 
 
@@ -194,6 +263,12 @@ def test_computes_and_learns_what_pytorch_does(text: str, shape: tuple[int, ...]
         "nn.ELU(inplace=True)",
         "nn.SiLU(True)",
         "nn.Hardtanh(-0.5, 0.5, inplace=True)",
+        "nn.Hardswish(True)",
+        "nn.Hardsigmoid(True)",
+        "nn.Threshold(0.1, 20, True)",
+        "nn.SELU(True)",
+        "nn.CELU(0.5, True)",
+        "nn.Mish(True)",
     ],
 )
 def test_inplace_makes_no_difference_to_what_comes_out(text: str) -> None:
@@ -254,6 +329,16 @@ LOSSES = [
     ("nn.CrossEntropyLoss(ignore_index=2, label_smoothing=0.1)", "classes"),
     ("nn.CrossEntropyLoss(reduction='sum')", "classes"),
     ("nn.NLLLoss(ignore_index=1)", "classes"),
+    ("nn.KLDivLoss(reduction='batchmean')", "probabilities"),
+    ("nn.KLDivLoss(reduction='sum', log_target=True)", "values"),
+    ("nn.PoissonNLLLoss(full=True)", "probabilities"),
+    ("nn.PoissonNLLLoss(False, eps=0.1, reduction='sum')", "positive"),
+    ("nn.SoftMarginLoss()", "signs"),
+    ("nn.HingeEmbeddingLoss(0.5, reduction='sum')", "signs"),
+    ("nn.MultiMarginLoss()", "classes"),
+    ("nn.MultiMarginLoss(p=2, margin=0.5, reduction='none')", "classes"),
+    ("nn.MultiLabelSoftMarginLoss()", "probabilities"),
+    ("nn.MultiLabelMarginLoss(reduction='none')", "lists"),
 ]
 
 
@@ -270,7 +355,12 @@ def test_losses_and_their_gradients(text: str, kind: str) -> None:
         "values": numbers.standard_normal((5, 4)).astype(np.float32),
         "probabilities": numbers.random((5, 4)).astype(np.float32),
         "classes": np.array([0, 1, 2, 3, 2]),
+        "positive": numbers.random((5, 4)).astype(np.float32),
+        "signs": np.where(numbers.random((5, 4)) < 0.5, -1, 1).astype(np.float32),
+        "lists": np.array([[0, 1, -1, 2], [3, 2, 1, 0], [-1, 0, 0, 0], [2, -1, -1, -1], [1, 3, 0, -1]]),
     }[kind]
+    if kind == "positive":
+        x = np.exp(x)
     mine, its = tw.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     y, z = ours(mine, tw.tensor(target)), theirs(its, torch.tensor(target))
     assert_same(y, z, rtol=1e-5, atol=1e-6, reason="a float32 sum of twenty values")
@@ -278,14 +368,61 @@ def test_losses_and_their_gradients(text: str, kind: str) -> None:
     assert_same(mine.grad, its.grad, rtol=1e-5, atol=1e-6, reason="a float32 quotient or two")
 
 
-@pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss"])
+PAIRS = [
+    ("nn.MarginRankingLoss(0.5)", 2, (5, 4), (5, 4)),
+    ("nn.CosineEmbeddingLoss(0.2)", 2, (5, 4), (5,)),
+    ("nn.CosineEmbeddingLoss(reduction='sum')", 2, (4,), ()),
+    ("nn.TripletMarginLoss(2.0, p=3, swap=True)", 3, (5, 4), None),
+    ("nn.TripletMarginLoss(reduction='none')", 3, (5, 4), None),
+    ("nn.CosineSimilarity(dim=-1)", 2, (5, 4), None),
+    ("nn.PairwiseDistance(p=3.0, keepdim=True)", 2, (5, 4), None),
+]
+
+
+@pytest.mark.parametrize(("text", "count", "shape", "of_target"), PAIRS)
+def test_losses_of_several_inputs(
+    text: str, count: int, shape: tuple[int, ...], of_target: tuple[int, ...] | None
+) -> None:
+    ours, theirs = both(text)
+    numbers = np.random.default_rng(3)
+    inputs = [numbers.standard_normal(shape).astype(np.float32) for _ in range(count)]
+    targets = []
+    if of_target is not None:
+        targets = [np.where(numbers.random(of_target) < 0.5, -1, 1).astype(np.float32)]
+    mine = [tw.tensor(x, requires_grad=True) for x in inputs]
+    its = [torch.tensor(x, requires_grad=True) for x in inputs]
+    y = ours(*mine, *map(tw.tensor, targets))
+    z = theirs(*its, *map(torch.tensor, targets))
+    assert_same(y, z, rtol=1e-5, atol=1e-6, reason="a float32 sum of twenty values")
+    y.sum().backward(), z.sum().backward()
+    for x, other in zip(mine, its, strict=True):
+        assert_same(x.grad, other.grad, rtol=1e-5, atol=1e-6, reason="a float32 quotient or two")
+
+
+def test_gaussian_likelihood() -> None:
+    ours, theirs = both("nn.GaussianNLLLoss(full=True, eps=0.2)")
+    numbers = np.random.default_rng(4)
+    inputs = [f((5, 4)).astype(np.float32) for f in (numbers.standard_normal,) * 2 + (numbers.random,)]
+    mine = [tw.tensor(x, requires_grad=True) for x in inputs]
+    its = [torch.tensor(x, requires_grad=True) for x in inputs]
+    y, z = ours(*mine), theirs(*its)
+    assert_same(y, z, rtol=1e-5, atol=1e-6, reason="a float32 sum of twenty values")
+    y.backward(), z.backward()
+    for x, other in zip(mine, its, strict=True):
+        assert_same(x.grad, other.grad, rtol=1e-5, atol=1e-6, reason="a float32 quotient or two")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss"],
+)
 def test_weights_of_losses_are_buffers(name: str) -> None:
     weight = np.array([1.0, 2.0, 0.5], np.float32)
     ours = getattr(nn, name)(tw.tensor(weight))
     theirs = getattr(torch.nn, name)(torch.tensor(weight))
     assert list(ours.state_dict()) == list(theirs.state_dict()) == ["weight"]
     x = np.array([[0.2, 0.3, 0.5], [0.6, 0.1, 0.3]], np.float32)
-    target = np.array([1, 2]) if "BCE" not in name else x[::-1].copy()
+    target = np.array([1, 2]) if name in ("CrossEntropyLoss", "NLLLoss") else x[::-1].copy()
     assert_same(
         ours(tw.tensor(x), tw.tensor(target)),
         theirs(torch.tensor(x), torch.tensor(target)),

@@ -10,7 +10,7 @@ import pytest
 from compare import assert_same
 
 import tilewright as tw
-from tilewright import nn
+from tilewright import nn, optim
 from tilewright.errors import ArgumentError, DtypeError, StateError, TilewrightError
 
 
@@ -332,6 +332,7 @@ def test_conversions_keep_the_objects_and_leave_integers() -> None:
     assert net.to("cpu", tw.float64).scale.dtype == np.float64
     assert net.to(device="cpu", dtype="float32", non_blocking=True).scale.dtype == np.float32
     assert net.to("cpu").cpu().scale.dtype == np.float32
+    assert net.half().scale.dtype == np.float16
 
 
 @pytest.mark.parametrize(
@@ -342,6 +343,12 @@ def test_conversions_keep_the_objects_and_leave_integers() -> None:
             ArgumentError,
             "Net.to knows only the device 'cpu'. Received: device='cuda:0'.",
         ),
+        (
+            lambda net: net.cuda(),
+            ArgumentError,
+            "Net.to knows only the device 'cpu'. Received: device='cuda'.",
+        ),
+        (lambda net: net.cuda(0), ArgumentError, "Net.to knows only the device 'cpu'."),
         (
             lambda net: net.to(tw.int64),
             DtypeError,
@@ -374,6 +381,31 @@ def test_gradients_can_be_forgotten_zeroed_and_switched_off() -> None:
     assert net.requires_grad_(False) is net
     assert not any(p.requires_grad for p in net.parameters())
     assert not net(tw.ones(1, 1, 4, 4)).requires_grad
+
+
+def test_a_frozen_part_stays_as_it_is_only_in_evaluation() -> None:
+    net = Net()
+    head = net.body.requires_grad_(False)
+    before = {name: value.numpy().copy() for name, value in head.state_dict().items()}
+    optimizer = optim.SGD(net.parameters(), lr=0.5, weight_decay=0.1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        net(tw.randn(4, 1, 5, 5)).square().sum().backward()
+        optimizer.step()
+
+    net.train()
+    head.eval()
+    weight = net.conv.weight.detach().numpy().copy()
+    step()
+    assert not np.array_equal(net.conv.weight.detach().numpy(), weight)
+    assert all(np.array_equal(value.numpy(), before[name]) for name, value in head.state_dict().items())
+    # Statistics are no parameters: in training they follow the batches, frozen or not.
+    net.train()
+    step()
+    after = {name: value.numpy() for name, value in head.state_dict().items()}
+    assert np.array_equal(after["0.weight"], before["0.weight"]) and after["0.num_batches_tracked"] == 1
+    assert not np.array_equal(after["0.running_mean"], before["0.running_mean"])
 
 
 def test_apply_visits_children_first() -> None:

@@ -5,7 +5,7 @@ State dicts have PyTorch's keys and shapes, and ``repr`` prints what PyTorch pri
 
 from __future__ import annotations
 
-from tilewright.nn import functional, init, models
+from tilewright.nn import functional, init, models, utils
 from tilewright.nn.activation import (
     ELU,
     GELU,
@@ -20,6 +20,26 @@ from tilewright.nn.activation import (
     Softplus,
     Tanh,
 )
+from tilewright.nn.activation_piecewise import (
+    GLU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    PReLU,
+    RReLU,
+    Softshrink,
+    Threshold,
+)
+from tilewright.nn.activation_smooth import (
+    CELU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Softmax2d,
+    Softmin,
+    Softsign,
+    Tanhshrink,
+)
 from tilewright.nn.containers import ModuleDict, ModuleList, Sequential
 from tilewright.nn.conv import (
     Conv,
@@ -31,8 +51,26 @@ from tilewright.nn.conv import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from tilewright.nn.distance import CosineSimilarity, PairwiseDistance
 from tilewright.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from tilewright.nn.group_norm import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from tilewright.nn.hooks import RemovableHandle
+from tilewright.nn.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from tilewright.nn.lazy_layers import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LazyLinear,
+)
 from tilewright.nn.linear import Linear
 from tilewright.nn.loss import (
     BCELoss,
@@ -43,6 +81,18 @@ from tilewright.nn.loss import (
     MSELoss,
     NLLLoss,
     SmoothL1Loss,
+)
+from tilewright.nn.loss_imbalance import DiceLoss, FocalLoss, SigmoidFocalLoss
+from tilewright.nn.loss_likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
+from tilewright.nn.loss_margin import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
 )
 from tilewright.nn.members import MemberError
 from tilewright.nn.module import Module
@@ -65,22 +115,54 @@ from tilewright.nn.padding import (
     ZeroPad3d,
 )
 from tilewright.nn.parameter import Parameter
+from tilewright.nn.parameter_lists import ParameterDict, ParameterList
 from tilewright.nn.pooling import (
     AvgPool,
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
+    LPPool,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
     MaxPool,
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
 )
+from tilewright.nn.pooling_adaptive import (
+    AdaptiveAvgPool,
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    GlobalAvgPool,
+    GlobalMaxPool,
+)
+from tilewright.nn.rearranging import Fold, PixelShuffle, PixelUnshuffle, Unfold
 from tilewright.nn.shape import Flatten, Identity, Unflatten
 from tilewright.nn.summary import LayerSummary, Summary, summary
+from tilewright.nn.uninitialized import UninitializedBuffer, UninitializedError, UninitializedParameter
+from tilewright.nn.unpooling import MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
+from tilewright.nn.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
+    "SELU",
+    "AdaptiveAvgPool",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AvgPool",
     "AvgPool1d",
     "AvgPool2d",
@@ -104,31 +186,86 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
+    "DiceLoss",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
     "Flatten",
+    "FocalLoss",
+    "Fold",
+    "GaussianNLLLoss",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "GroupNorm",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
     "Hardtanh",
+    "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "KLDivLoss",
     "L1Loss",
+    "LPPool",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "LayerNorm",
     "LayerSummary",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "MaxPool",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "MemberError",
+    "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "NLLLoss",
+    "PReLU",
+    "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "PoissonNLLLoss",
+    "RMSNorm",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -141,12 +278,28 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SigmoidFocalLoss",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Summary",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "TripletMarginLoss",
     "Unflatten",
+    "Unfold",
+    "UninitializedBuffer",
+    "UninitializedError",
+    "UninitializedParameter",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
@@ -154,4 +307,5 @@ __all__ = [
     "init",
     "models",
     "summary",
+    "utils",
 ]

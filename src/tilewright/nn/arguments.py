@@ -12,6 +12,7 @@ from tilewright.autograd.dtypes import as_dtype
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.geometry.axes import as_integer
 from tilewright.geometry.padding import resolve_padding
+from tilewright.op.kinds import DIFFERENTIABLE
 
 # What PyTorch calls its devices; all but the first are refused by name rather than as unknown dtypes.
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "xla", "meta")
@@ -50,7 +51,7 @@ def floating_dtype(value: Any, op: str) -> np.dtype[Any]:
         dtype = as_dtype(value)
     except DtypeError:
         dtype = np.dtype(np.bool_)
-    if dtype.kind != "f":
+    if dtype.kind not in DIFFERENTIABLE:
         raise DtypeError(f"{op} needs a floating dtype, such as float32.", describe(dtype=value))
     return dtype
 

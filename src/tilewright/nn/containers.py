@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.geometry.axes import as_integer
 from tilewright.nn.fusion import steps
 from tilewright.nn.module import Module, indent
 
@@ -146,6 +147,25 @@ class Sequential(_Numbered):
             # A plain Sequential, since a subclass may have arguments of its own.
             return Sequential(dict(list(self._modules.items())[index]))
         return self._modules[self._place(index)]
+
+    def __add__(self, other: Any) -> Sequential:
+        """Both, one behind the other; the layers are shared."""
+        return Sequential(*self, *other) if isinstance(other, Sequential) else NotImplemented
+
+    def __iadd__(self, other: Any) -> Self:
+        return self.extend(list(other)) if isinstance(other, Sequential) else NotImplemented
+
+    def __mul__(self, times: Any) -> Sequential:
+        """The same layers so many times over; they are shared, not copied."""
+        return Sequential(*(list(self) * self._times(times)))
+
+    def __imul__(self, times: Any) -> Self:
+        return self.extend(list(self) * (self._times(times) - 1))
+
+    __rmul__ = __mul__
+
+    def _times(self, times: Any) -> int:
+        return as_integer(times, "the number of repetitions", self._get_name(), least=1)
 
 
 class ModuleList(_Numbered):

@@ -8,30 +8,32 @@ import numpy.typing as npt
 
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.functional.operands import batched_input
 from tilewright.geometry.axes import as_integer, per_axis
 from tilewright.geometry.conv import ConvDims
-from tilewright.geometry.padding import Padding, Pairs, resolve_padding
-from tilewright.nn.arguments import least_padding, one_of, rank_of
+from tilewright.geometry.padding import Padding, check_padding_mode
+from tilewright.nn.arguments import least_padding, rank_of
 from tilewright.nn.init import Initialiser, reset
+from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.module import Module
-from tilewright.nn.parameter import Parameter, new_parameter
-
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+from tilewright.nn.parameter import Parameter
 
 
-class _ConvBase(Module):
+class _ConvBase(LearnsSize, Module):
     """What convolution and transposed convolution share: checked arguments, weight and bias."""
 
     #: Number of spatial axes; None for a class of any rank.
     fixed_rank: ClassVar[int | None] = None
     transposed: ClassVar[bool] = False
+    size_name: ClassVar[str] = "in_channels"
 
+    in_channels: int
     weight: Parameter
     bias: Parameter | None
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | None,
         out_channels: int,
         kernel_size: Any,
         stride: Any,
@@ -48,14 +50,15 @@ class _ConvBase(Module):
     ) -> None:
         super().__init__()
         op = self._get_name()
-        self.in_channels = as_integer(in_channels, "in_channels", op, least=1)
+        if in_channels is not None:
+            in_channels = as_integer(in_channels, "in_channels", op, least=1)
         self.out_channels = as_integer(out_channels, "out_channels", op, least=1)
         self.groups = as_integer(groups, "groups", op, least=1)
-        for name in ("in_channels", "out_channels"):
-            if getattr(self, name) % self.groups:
+        for name, channels in (("in_channels", in_channels), ("out_channels", self.out_channels)):
+            if (channels or 0) % self.groups:
                 raise ArgumentError(
                     f"{op} needs {name} to be divisible by groups.",
-                    describe(**{name: getattr(self, name)}, groups=self.groups),
+                    describe(**{name: channels}, groups=self.groups),
                 )
         self.rank = rank_of(kernel_size, rank, self.fixed_rank, op)
         self.kernel_size = per_axis(kernel_size, self.rank, "kernel_size", op, least=1)
@@ -63,18 +66,40 @@ class _ConvBase(Module):
         self.dilation = per_axis(dilation, self.rank, "dilation", op, least=1)
         self.output_padding = per_axis(output_padding, self.rank, "output_padding", op, least=0)
         self.padding = least_padding(padding, self.rank, op)
-        self.padding_mode = one_of(padding_mode, PADDING_MODES, "padding_mode", op)
+        self.padding_mode = check_padding_mode(padding_mode, op)
         self.init = init
+        self._has_bias = bool(bias)
+        self._make_members(in_channels, device, dtype)
+        if not bias:
+            self.register_parameter("bias", None)
+        if in_channels is not None:
+            self.reset_parameters()
+
+    def _member_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
         channels = (
-            (self.in_channels, self.out_channels // self.groups)
+            (size, self.out_channels // self.groups)
             if self.transposed
-            else (self.out_channels, self.in_channels // self.groups)
+            else (self.out_channels, size // self.groups)
         )
-        self.weight = new_parameter((*channels, *self.kernel_size), device, dtype, op)
-        self.register_parameter(
-            "bias", new_parameter((self.out_channels,), device, dtype, op) if bias else None
-        )
-        self.reset_parameters()
+        bias = {"bias": (self.out_channels,)} if self._has_bias else {}
+        return {"weight": (*channels, *self.kernel_size), **bias}
+
+    def _size_of_input(self, input: Any) -> int:
+        batched, _ = batched_input(self._get_name(), self.rank, input)
+        return int(batched.shape[1])
+
+    def _size_of_member(self, name: str, shape: tuple[int, ...]) -> int | None:
+        if name != "weight" or len(shape) != self.rank + 2:
+            return None
+        return shape[0] if self.transposed else shape[1] * self.groups
+
+    def _check_size(self, size: int) -> None:
+        super()._check_size(size)
+        if size % self.groups:
+            raise ShapeError(
+                f"{self._get_name()} needs the input's channels to be divisible by groups.",
+                describe(in_channels=size, groups=self.groups),
+            )
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew, as the constructor did."""
@@ -88,7 +113,8 @@ class _ConvBase(Module):
         """The arguments that are not the default's, as PyTorch prints them."""
         ones, zeros = (1,) * self.rank, (0,) * self.rank
         parts = [
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+            f"{self._shown_size(self.in_channels)}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}"
         ]
         if self.padding != zeros:
             parts.append(f"padding={self.padding}")
@@ -109,14 +135,16 @@ class Conv(_ConvBase):
     """Cross-correlation with learnt kernels ("convolution" in deep learning) over any number of spatial axes.
 
     Args:
-        in_channels, out_channels: channels of input and output, both divisible by ``groups``.
+        in_channels, out_channels: channels of input and output, both divisible by ``groups``; with None for
+            ``in_channels`` the layer makes its parameters at the first call, for the input that it gets.
         kernel_size: one integer per axis, whose number is the rank; or one for all, with ``rank`` given.
         stride, dilation: one integer, or one per axis.
         padding: an integer, one per axis, a (before, after) pair per axis, or a name: "valid", "same",
             "same_lower", "full", "causal" (see :mod:`tilewright.geometry.padding`), at any stride.
         groups: independent groups of channels.
         bias: whether a learnt number is added to each output channel.
-        padding_mode: what stands in the padding: "zeros", "reflect", "replicate" or "circular".
+        padding_mode: what stands in the padding: "zeros", "reflect", "replicate" or "circular"; padding
+            wider than the input folds or goes round as often as it must.
         device: None or "cpu".
         dtype: of weight and bias, floating; float32 if not given.
         init: name of an initialiser for the weight ("glorot", "he", "lecun", …: see
@@ -136,7 +164,7 @@ class Conv(_ConvBase):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | None,
         out_channels: int,
         kernel_size: Any,
         stride: Any = 1,
@@ -170,24 +198,16 @@ class Conv(_ConvBase):
 
     def forward(self, input: Any) -> Any:
         """Convolve (batch, in_channels, *spatial)."""
-        input, padding = self._padded(input)
         return _CONV[self.fixed_rank](
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
-
-    def _padded(self, input: Any) -> tuple[Any, Any]:
-        """The input, continued if ``padding_mode`` says so, and the padding that is left to do."""
-        if self.padding_mode == "zeros":
-            return input, self.padding
-        pairs = resolve_padding(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
             self.padding,
-            op=self._get_name(),
-            spatial=tuple(input.shape[-self.rank :]),
-            kernel=self.kernel_size,
-            stride=self.stride,
-            dilation=self.dilation,
+            self.dilation,
+            self.groups,
+            padding_mode=self.padding_mode,
         )
-        return _extend(input, pairs, self.padding_mode), 0
 
     def dims(self, input_shape: tuple[int, ...]) -> ConvDims:
         """The geometry for an input of shape (batch, in_channels, *spatial), the batch optional.
@@ -239,8 +259,10 @@ class ConvTranspose(_ConvBase):
         padding: how much is cropped from the output on each side, in every form that :class:`Conv` takes; a
             name means the adjoint of that name, so that "same" gives n·stride.
         output_padding: how much longer the output is at its end.
-        padding_mode: what is assumed of the input beyond its ends: "zeros" (PyTorch's only one) or its
-            continuation by "reflect", "replicate" or "circular".
+        padding_mode: "zeros" (PyTorch's only one), "reflect", "replicate" or "circular": that of the
+            convolution whose adjoint this is. Other than "zeros", what is cropped from the output is added
+            to the samples that it would be copies of in the padding (see
+            :func:`tilewright.functional.conv_transpose`).
         device, dtype, init, rank: as for :class:`Conv`.
 
     Shapes: (batch, in_channels, *spatial) → (batch, out_channels, *output) with output
@@ -258,7 +280,7 @@ class ConvTranspose(_ConvBase):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | None,
         out_channels: int,
         kernel_size: Any,
         stride: Any = 1,
@@ -305,12 +327,16 @@ class ConvTranspose(_ConvBase):
         extra = self.output_padding
         if output_size is not None:
             extra = self._extra_for(tuple(input.shape), output_size)
-        padding: Any = self.padding
-        if self.padding_mode != "zeros":
-            dims = self._dims(tuple(input.shape), extra)
-            input, padding, extra = *_continue(input, dims, self.padding_mode), (0,) * self.rank
         return _CONV_TRANSPOSE[self.fixed_rank](
-            input, self.weight, self.bias, self.stride, padding, extra, self.groups, self.dilation
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            extra,
+            self.groups,
+            self.dilation,
+            padding_mode=self.padding_mode,
         )
 
     def dims(self, input_shape: tuple[int, ...]) -> ConvDims:
@@ -375,29 +401,3 @@ _CONV_TRANSPOSE = {
     2: F.conv_transpose2d,
     3: F.conv_transpose3d,
 }
-
-
-def _extend(input: Any, pairs: Pairs, mode: str) -> Any:
-    """The input continued over its ends, by ``pairs`` of its spatial axes."""
-    if not any(side for pair in pairs for side in pair):
-        return input
-    # F.pad wants the last axis first.
-    sides = tuple(side for pair in reversed(pairs) for side in pair)
-    return F.pad(input, sides, mode=mode)
-
-
-def _continue(input: Any, dims: ConvDims, mode: str) -> tuple[Any, Pairs]:
-    """For a transposed convolution: the input continued as far as the output can see, and its padding.
-
-    Output o collects the inputs i with i·stride + t·dilation = o + before. Those from −⌊(reach − before)/s⌋
-    on, and as many beyond the end, take part; the padding grows by what they add to the output.
-    """
-    sides = tuple(
-        (max((reach - before) // s, 0), max((reach - after) // s, 0))
-        for reach, s, (before, after) in zip(dims.reach, dims.stride, dims.padding, strict=True)
-    )
-    padding = tuple(
-        (before + lead * s, after + tail * s)
-        for (before, after), (lead, tail), s in zip(dims.padding, sides, dims.stride, strict=True)
-    )
-    return _extend(input, sides, mode), padding

@@ -10,6 +10,8 @@ import numpy as np
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, describe
 from tilewright.nn.arguments import check_device, device_kind, floating_dtype
+from tilewright.nn.uninitialized import UninitializedBuffer, UninitializedParameter
+from tilewright.op.kinds import DIFFERENTIABLE, REAL
 
 if TYPE_CHECKING:
     from tilewright.nn.module import Module
@@ -42,10 +44,17 @@ def read_to_arguments(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def convert_members(modules: Iterable[Module], dtype: np.dtype[Any]) -> None:
-    """Give floating parameters, their gradients and floating buffers another dtype, keeping each object."""
+    """Give floating parameters, their gradients and floating buffers another dtype, keeping each object.
+
+    Complex ones are left as they are, unless the dtype is another complex one.
+    """
+    kinds = DIFFERENTIABLE if dtype.kind == "c" else REAL
     for module in modules:
         for member in (*module._parameters.values(), *module._buffers.values()):
-            if member is None or member.dtype.kind != "f":
+            if member is None or member.dtype.kind not in kinds:
+                continue
+            if isinstance(member, (UninitializedParameter, UninitializedBuffer)):
+                member.set_dtype(dtype)
                 continue
             member.data = member.data.to(dtype)
             if member.grad is not None:

@@ -6,18 +6,22 @@ it, or, once a dense layer has mixed a whole axis, as the number of input sample
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tilewright.autograd.tensor import Tensor
 from tilewright.geometry.receptive import Window, field_of, receptive_field, windows_of
 from tilewright.nn.activation import LogSoftmax, Softmax
+from tilewright.nn.activation_piecewise import GLU
 from tilewright.nn.conv import Conv, ConvTranspose
+from tilewright.nn.group_norm import GroupNorm, LayerNorm, RMSNorm
+from tilewright.nn.instance_norm import _InstanceNorm
 from tilewright.nn.linear import Linear
 from tilewright.nn.module import Module
 from tilewright.nn.padding import _Pad
-from tilewright.nn.pooling import AvgPool, MaxPool
+from tilewright.nn.pooling import _Pool
+from tilewright.nn.pooling_adaptive import _AdaptivePool, _GlobalPool
 from tilewright.nn.shape import Flatten, Unflatten
 
 Chain = tuple[Window, ...]
@@ -126,6 +130,12 @@ class FieldTracker:
                     for axis, window in zip(seen.axes, windows, strict=True)
                 )
             )
+        normed = _normed_axes(module, before._data.ndim)
+        if normed is not None:
+            return self._mix(seen, sizes, range(len(sizes)) if seen.flat else normed)
+        if isinstance(module, GLU):
+            # Halves of the channels are multiplied place by place.
+            return seen if isinstance(module.dim, int) and module.dim % before._data.ndim == 1 else None
         if isinstance(module, (Linear, Softmax, LogSoftmax)):
             dim = before._data.ndim - 1 if isinstance(module, Linear) else module.dim
             if dim is None or (dim := dim % before._data.ndim) == 0:
@@ -148,10 +158,25 @@ class FieldTracker:
         return Seen(tuple(axes), seen.flat)
 
 
+def _normed_axes(module: Module, rank: int) -> Sequence[int] | None:
+    """The spatial axes over which a layer normalises in evaluation, or None for another layer."""
+    if isinstance(module, _InstanceNorm):
+        return range(rank - 2) if module.running_mean is None else ()
+    if isinstance(module, GroupNorm):
+        return range(rank - 2)
+    if isinstance(module, (LayerNorm, RMSNorm)):
+        return range(max(rank - len(module.normalized_shape) - 2, 0), rank - 2)
+    return None
+
+
 def _windows(module: Module, input_shape: tuple[int, ...]) -> tuple[Window, ...] | None:
     """One window per spatial axis of a layer that slides one, or None for another layer."""
-    if isinstance(module, (Conv, MaxPool, AvgPool)):
+    if isinstance(module, (Conv, _Pool)):
         return windows_of(module.dims(input_shape))
+    if isinstance(module, (_AdaptivePool, _GlobalPool)):
+        # Windows of several sizes have no single stride.
+        even = module.dims(input_shape).even()
+        return None if even is None else windows_of(even)
     if isinstance(module, ConvTranspose):
         return windows_of(module.dims(input_shape), transposed=True)
     if isinstance(module, _Pad):

@@ -1,4 +1,4 @@
-"""Convolution layers and the activation right behind them, run in one step."""
+"""Convolution layers, the activation right behind them and dropout behind that, run in one step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from tilewright.functional.fused import conv_activation
 from tilewright.nn.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from tilewright.nn.conv import Conv, Conv1d, Conv2d, Conv3d
+from tilewright.nn.dropout import Dropout
 from tilewright.nn.module import Module
 
 #: Name and slope of an activation.
@@ -31,13 +32,13 @@ _ACTIVATIONS: dict[type[Module], Callable[[Any], Activation | None]] = {
     GELU: lambda module: ("gelu", 0.0) if module.approximate == "none" else None,
 }
 # What the layers compute as they are defined here; with another forward they compute something else.
-_FORWARDS: dict[Any, Any] = {kind: kind.forward for kind in (*_CONVOLUTIONS, *_ACTIVATIONS)}
+_FORWARDS: dict[Any, Any] = {kind: kind.forward for kind in (*_CONVOLUTIONS, *_ACTIVATIONS, Dropout)}
 
 
 def steps(modules: Sequence[Any]) -> Iterator[Callable[[Any], Any]]:
     """The calls that run ``modules`` in order: each module, or a convolution together with what is behind it.
 
-    Whether two may run in one step is found out when their turn comes, since a hook of a layer before them
+    Whether they may run in one step is found out when their turn comes, since a hook of a layer before them
     may put one on them.
     """
     place = 0
@@ -48,8 +49,9 @@ def steps(modules: Sequence[Any]) -> Iterator[Callable[[Any], Any]]:
             yield module
             place += 1
         else:
-            yield partial(_run_with, activation, module)
-            place += 2
+            dropout = _dropout_of(modules[place + 2]) if place + 2 < len(modules) else 0.0
+            yield partial(_run_with, activation, dropout, module)
+            place += 3 if dropout else 2
 
 
 def _activation_of(layer: Any, behind: Any) -> Activation | None:
@@ -65,28 +67,40 @@ def _activation_of(layer: Any, behind: Any) -> Activation | None:
     return read(behind)
 
 
+def _dropout_of(module: Any) -> float:
+    """The probability of a 0 behind an activation, if dropout may run together with it; 0 otherwise."""
+    if type(module) is not Dropout or not module.training or not _plain(module):
+        return 0.0
+    p = module.p
+    # Anything else is for the layer itself to refuse.
+    return p if type(p) is float and 0 < p <= 1 else 0.0
+
+
 def _plain(module: Module) -> bool:
     return (
         not module._forward_hooks
         and not module._forward_pre_hooks
+        and not module._backward_hooks
+        and not module._backward_pre_hooks
         and type(module).forward is _FORWARDS[type(module)]
         and "forward" not in module.__dict__
     )
 
 
-def _run_with(activation: Activation, layer: Conv, input: Any) -> Any:
-    """What the activation makes of the layer's output."""
+def _run_with(activation: Activation, dropout: float, layer: Conv, input: Any) -> Any:
+    """What the activation makes of the layer's output, and dropout of that."""
     name, slope = activation
-    input, padding = layer._padded(input)
     return conv_activation(
         layer.fixed_rank,
         input,
         layer.weight,
         layer.bias,
         layer.stride,
-        padding,
+        layer.padding,
         layer.dilation,
         layer.groups,
         name,
         slope,
+        layer.padding_mode,
+        dropout,
     )

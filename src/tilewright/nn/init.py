@@ -18,7 +18,9 @@ orthogonal   orthogonal rows or columns             Saxe et al., ICLR 2014
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.nn.arguments import as_number, one_of
 from tilewright.nn.state import overwrite
+from tilewright.op.kinds import DIFFERENTIABLE
 from tilewright.op.random import Generator, chosen
 
 Array = npt.NDArray[Any]
@@ -285,11 +288,43 @@ def by_name(name: str, tensor: Tensor, *, generator: Generator | None = None) ->
     return NAMES[one_of(name, tuple(NAMES), "name", "by_name")](tensor, generator=generator)
 
 
+class _Skipping(threading.local):
+    on: bool = False
+
+
+_skipping = _Skipping()
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Inside, layers are made with zeros for weights, and no random numbers are drawn.
+
+    For a model whose weights are loaded next: large ones are made in no time.
+
+    >>> with skipped():
+    ...     model = nn.Linear(2000, 1000)
+    >>> model.weight.any().item()
+    False
+    """
+    before, _skipping.on = _skipping.on, True
+    try:
+        yield
+    finally:
+        _skipping.on = before
+
+
+def is_skipped() -> bool:
+    """Whether this is inside :func:`skipped`."""
+    return _skipping.on
+
+
 def reset(weight: Tensor, bias: Tensor | None, how: Initialiser | None) -> None:
     """Start a layer: as PyTorch does without ``how``; otherwise by it, and the bias at zero.
 
-    PyTorch's start is uniform within ±1/√fan_in for both.
+    PyTorch's start is uniform within ±1/√fan_in for both. Inside :func:`skipped` nothing is done.
     """
+    if _skipping.on:
+        return
     if how is None:
         bound = 1 / math.sqrt(_least_one(fans(weight)[0]))
         uniform_(weight, -bound, bound)
@@ -312,6 +347,6 @@ def _least_one(fan: int) -> int:
 
 
 def _fill(tensor: Tensor, values: Array) -> None:
-    if not isinstance(tensor, Tensor) or tensor.dtype.kind != "f":
+    if not isinstance(tensor, Tensor) or tensor.dtype.kind not in DIFFERENTIABLE:
         raise DtypeError("An initialiser fills a floating Tensor.", describe(tensor=tensor))
     overwrite(tensor, values)

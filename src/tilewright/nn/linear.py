@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
 from tilewright import functional as F
+from tilewright.errors import ShapeError, describe
+from tilewright.functional.operands import check_operand
 from tilewright.geometry.axes import as_integer
 from tilewright.nn.init import Initialiser, reset
+from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.module import Module
-from tilewright.nn.parameter import Parameter, new_parameter
+from tilewright.nn.parameter import Parameter
 
 
-class Linear(Module):
+class Linear(LearnsSize, Module):
     """y = x Wᵀ + b along the last axis.
 
     Args:
-        in_features, out_features: sizes of the last axis before and after.
+        in_features, out_features: sizes of the last axis before and after; with None for ``in_features`` the
+            layer makes its parameters at the first call, for the input that it gets.
         bias: whether b is there.
         device: None or "cpu".
         dtype: of weight and bias, floating; float32 if not given.
@@ -32,12 +36,15 @@ class Linear(Module):
     Size([8, 120])
     """
 
+    size_name: ClassVar[str] = "in_features"
+
+    in_features: int
     weight: Parameter
     bias: Parameter | None
 
     def __init__(
         self,
-        in_features: int,
+        in_features: int | None,
         out_features: int,
         bias: bool = True,
         device: Any = None,
@@ -47,14 +54,29 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         op = self._get_name()
-        self.in_features = as_integer(in_features, "in_features", op, least=1)
+        if in_features is not None:
+            in_features = as_integer(in_features, "in_features", op, least=1)
         self.out_features = as_integer(out_features, "out_features", op, least=1)
         self.init = init
-        self.weight = new_parameter((self.out_features, self.in_features), device, dtype, op)
-        self.register_parameter(
-            "bias", new_parameter((self.out_features,), device, dtype, op) if bias else None
-        )
-        self.reset_parameters()
+        self._has_bias = bool(bias)
+        self._make_members(in_features, device, dtype)
+        if not bias:
+            self.register_parameter("bias", None)
+        if in_features is not None:
+            self.reset_parameters()
+
+    def _member_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        bias = {"bias": (self.out_features,)} if self._has_bias else {}
+        return {"weight": (self.out_features, size), **bias}
+
+    def _size_of_input(self, input: Any) -> int:
+        check_operand(input, "input", self._get_name())
+        if input.ndim < 1:
+            raise ShapeError(f"{self._get_name()} needs input of rank at least 1.", describe(input=input))
+        return int(input.shape[-1])
+
+    def _size_of_member(self, name: str, shape: tuple[int, ...]) -> int | None:
+        return shape[1] if name == "weight" and len(shape) == 2 else None
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew, as the constructor did."""
@@ -67,5 +89,6 @@ class Linear(Module):
     def extra_repr(self) -> str:
         """The sizes."""
         return (
-            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+            f"in_features={self._shown_size(self.in_features)}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
         )

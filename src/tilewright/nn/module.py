@@ -13,6 +13,7 @@ from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, StateError, describe
 from tilewright.nn.convert import convert_members, read_to_arguments
 from tilewright.nn.hooks import Hook, RemovableHandle, add_hook, call_with_hooks
+from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.members import MemberError, Members
 from tilewright.nn.parameter import Parameter
 from tilewright.nn.state import LoadResult, load_into
@@ -47,10 +48,18 @@ class Module(Members):
     _modules: dict[str, Module | None]  # type: ignore[assignment]  # every registered child is a Module
     _forward_hooks: dict[int, Hook]
     _forward_pre_hooks: dict[int, Hook]
+    _backward_hooks: dict[int, Hook]
+    _backward_pre_hooks: dict[int, Hook]
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__.update(training=True, _forward_hooks={}, _forward_pre_hooks={})
+        self.__dict__.update(
+            training=True,
+            _forward_hooks={},
+            _forward_pre_hooks={},
+            _backward_hooks={},
+            _backward_pre_hooks={},
+        )
 
     # Calling ------------------------------------------------------------------------------------------
 
@@ -64,9 +73,11 @@ class Module(Members):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run :meth:`forward` between the hooks."""
-        if not self._forward_hooks and not self._forward_pre_hooks:
+        if not (
+            self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
+        ):
             return self.forward(*args, **kwargs)
-        return call_with_hooks(self, self._forward_pre_hooks, self._forward_hooks, args, kwargs)
+        return call_with_hooks(self, args, kwargs)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -75,16 +86,53 @@ class Module(Members):
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and may return a pair of both.
         """
-        return add_hook(self._forward_pre_hooks, hook, prepend=prepend, with_kwargs=with_kwargs)
+        op = "register_forward_pre_hook"
+        return add_hook(self._forward_pre_hooks, hook, op, prepend=prepend, with_kwargs=with_kwargs)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
         """Have ``hook(module, args, output)`` called after forward; what it returns replaces the output.
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. None leaves the output as it is.
+        With ``always_call`` it is also called, with None for the output, when forward raises an error.
         """
-        return add_hook(self._forward_hooks, hook, prepend=prepend, with_kwargs=with_kwargs)
+        op = "register_forward_hook"
+        return add_hook(
+            self._forward_hooks, hook, op, prepend=prepend, with_kwargs=with_kwargs, always=always_call
+        )
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Have ``hook(module, grad_output)`` called when backward comes to the module.
+
+        ``grad_output`` is a tuple with a gradient for each output, None for what is no floating Tensor. What
+        the hook returns, if not None, goes back through the module in its place.
+        """
+        return add_hook(self._backward_pre_hooks, hook, "register_full_backward_pre_hook", prepend=prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Have ``hook(module, grad_input, grad_output)`` called when backward has passed the module.
+
+        ``grad_input`` is a tuple with a gradient for each positional argument, None for what is no floating
+        Tensor or needs no gradient. What the hook returns, if not None, goes on to what came before the
+        module. Where no argument needs a gradient, the hook is called as soon as ``grad_output`` is known.
+
+        >>> layer, norms = nn.Linear(3, 1), []
+        >>> handle = layer.register_full_backward_hook(
+        ...     lambda module, grad_input, grad_output: norms.append(grad_output[0].norm().item())
+        ... )
+        >>> layer(tw.ones(4, 3)).sum().backward()
+        >>> norms
+        [2.0]
+        """
+        return add_hook(self._backward_hooks, hook, "register_full_backward_hook", prepend=prepend)
 
     # Walking ------------------------------------------------------------------------------------------
 
@@ -217,6 +265,8 @@ class Module(Members):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Copy Tensors or arrays into the parameters and buffers of the same names.
 
+        A layer that doesn't know its input's size yet learns it from the values.
+
         Returns:
             The missing and the unexpected keys: both empty with ``strict``.
 
@@ -225,7 +275,12 @@ class Module(Members):
                 lists all of them, and nothing has been changed.
             DtypeError: a value is no array of numbers, or would lose its kind (a float for an integer).
         """
-        return load_into(self._get_name(), self.state_dict(keep_vars=True), state_dict, strict)
+        waiting = {
+            name: module
+            for name, module in self.named_modules(remove_duplicate=False)
+            if isinstance(module, LearnsSize) and module._waiting
+        }
+        return load_into(self._get_name(), self.state_dict(keep_vars=True), state_dict, strict, waiting)
 
     # Modes and conversions ----------------------------------------------------------------------------
 
@@ -242,7 +297,16 @@ class Module(Members):
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Say for every parameter whether it receives gradients."""
+        """Say for every parameter whether it receives gradients: with False the module is frozen.
+
+        An optimiser leaves frozen parameters as they are. Batch norm's running statistics are no parameters:
+        in training they still follow the batches, and the batch's own are used. A part that is to stay
+        wholly as it is goes into evaluation as well, after every ``model.train()``:
+
+        >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 2))
+        >>> body = model[:2].requires_grad_(False)
+        >>> _ = model.train(), body.eval()
+        """
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -277,6 +341,14 @@ class Module(Members):
             convert_members(self.modules(), dtype)
         return self
 
+    def half(self) -> Self:
+        """Convert floating parameters and buffers to float16."""
+        return self.to("float16")
+
+    def bfloat16(self) -> Self:
+        """Convert floating parameters and buffers to bfloat16, which the package ml_dtypes has."""
+        return self.to("bfloat16")
+
     def float(self) -> Self:
         """Convert floating parameters and buffers to float32."""
         return self.to("float32")
@@ -288,6 +360,14 @@ class Module(Members):
     def cpu(self) -> Self:
         """The module itself: arrays already live in the computer's main memory."""
         return self
+
+    def cuda(self, device: Any = None) -> Self:
+        """Refused: the only device is the processor.
+
+        Raises:
+            ArgumentError: always.
+        """
+        return self.to(device="cuda")
 
     # Printing -----------------------------------------------------------------------------------------
 

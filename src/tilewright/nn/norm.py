@@ -11,21 +11,27 @@ from tilewright import functional as F
 from tilewright.autograd.create import from_numpy
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ShapeError, describe
+from tilewright.functional.operands import check_operand
 from tilewright.geometry.axes import as_integer
 from tilewright.nn.arguments import as_number
 from tilewright.nn.init import ones_, zeros_
+from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.module import Module
-from tilewright.nn.parameter import Parameter, new_parameter
+from tilewright.nn.parameter import Parameter
+
+# What is kept of the batches seen, by channel.
+_RUNNING = ("running_mean", "running_var")
 
 
-class _BatchNorm(Module):
+class _BatchNorm(LearnsSize, Module):
     """(x − mean) / √(variance + eps) · weight + bias, with mean and variance of each channel.
 
     In training they are those of the batch, and running ones are kept; in evaluation the running ones are
     used. Source: Ioffe and Szegedy, "Batch Normalization", ICML 2015.
 
     Args:
-        num_features: channels.
+        num_features: channels; with None the layer makes its parameters and buffers at the first call, for
+            the input that it gets.
         eps: keeps the denominator away from 0.
         momentum: share of the newest batch in the running statistics; None for their plain mean.
         affine: whether weight and bias are there, to be learnt.
@@ -44,6 +50,9 @@ class _BatchNorm(Module):
     ranks: ClassVar[tuple[int, ...]]
     layout: ClassVar[str]
 
+    size_name: ClassVar[str] = "num_features"
+
+    num_features: int
     weight: Parameter | None
     bias: Parameter | None
     running_mean: Tensor | None
@@ -52,7 +61,7 @@ class _BatchNorm(Module):
 
     def __init__(
         self,
-        num_features: int,
+        num_features: int | None,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
@@ -64,23 +73,38 @@ class _BatchNorm(Module):
     ) -> None:
         super().__init__()
         op = self._get_name()
-        self.num_features = as_integer(num_features, "num_features", op, least=1)
+        if num_features is not None:
+            num_features = as_integer(num_features, "num_features", op, least=1)
         self.eps = as_number(eps, "eps", op)
         self.momentum = None if momentum is None else as_number(momentum, "momentum", op, most=1)
         self.affine = bool(affine)
         self.track_running_stats = bool(track_running_stats)
-
-        def per_channel(wanted: bool) -> Parameter | None:
-            return new_parameter((self.num_features,), device, dtype, op) if wanted else None
-
-        self.register_parameter("weight", per_channel(self.affine))
-        self.register_parameter("bias", per_channel(self.affine and bool(bias)))
-        for name in ("running_mean", "running_var"):
-            values = per_channel(self.track_running_stats)
-            self.register_buffer(name, None if values is None else values.detach())
+        learnt = {"weight": self.affine, "bias": self.affine and bool(bias)}
+        kept = dict.fromkeys(_RUNNING, self.track_running_stats)
+        self._per_channel = tuple(name for name, wanted in {**learnt, **kept}.items() if wanted)
+        self._make_members(num_features, device, dtype, buffers=_RUNNING)
+        for name in learnt:
+            if name not in self._per_channel:
+                self.register_parameter(name, None)
+        for name in kept:
+            if name not in self._per_channel:
+                self.register_buffer(name, None)
         counter = from_numpy(np.zeros((), np.int64)) if self.track_running_stats else None
         self.register_buffer("num_batches_tracked", counter)
-        self.reset_parameters()
+        if num_features is not None:
+            self.reset_parameters()
+
+    def _member_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        return dict.fromkeys(self._per_channel, (size,))
+
+    def _size_of_input(self, input: Any) -> int:
+        check_operand(input, "input", self._get_name())
+        if input.ndim not in self.ranks:
+            raise ShapeError(f"{self._get_name()} needs input of shape {self.layout}.", describe(input=input))
+        return int(input.shape[1])
+
+    def _size_of_member(self, name: str, shape: tuple[int, ...]) -> int | None:
+        return shape[0] if len(shape) == 1 else None
 
     def reset_running_stats(self) -> None:
         """Forget what the running statistics have seen."""
@@ -130,8 +154,9 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         """The arguments, as PyTorch prints them."""
         return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+            f"{self._shown_size(self.num_features)}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,7 +13,38 @@ import numpy.typing as npt
 
 from tilewright.autograd.create import as_tensor
 from tilewright.autograd.tensor import Tensor
+from tilewright.errors import ArgumentError
 from tilewright.nn.arguments import check_device, floating_dtype
+
+
+class ParameterLimitError(ArgumentError):
+    """A model would have more values than :func:`limited` allows."""
+
+
+class _Limit(threading.local):
+    left: int | None = None
+
+
+_limit = _Limit()
+
+
+@contextmanager
+def limited(values: int) -> Iterator[None]:
+    """Inside, layers are made with at most so many values altogether, and no room is taken for one too many.
+
+    A file that names a model and its sizes can then not make the program allocate more than it bears out.
+
+    Raises:
+        ParameterLimitError: by the layer that would have too many.
+
+    >>> with limited(1000):
+    ...     layer = nn.Linear(9, 100)
+    """
+    before, _limit.left = _limit.left, values
+    try:
+        yield
+    finally:
+        _limit.left = before
 
 
 class Parameter(Tensor):
@@ -44,6 +79,14 @@ def new_parameter(shape: tuple[int, ...], device: Any, dtype: npt.DTypeLike | No
     Raises:
         ArgumentError: another device than the CPU.
         DtypeError: a dtype that is not floating.
+        ParameterLimitError: inside :func:`limited`, one value too many.
     """
     check_device(device, op)
+    if _limit.left is not None:
+        _limit.left -= math.prod(shape)
+        if _limit.left < 0:
+            raise ParameterLimitError(
+                f"{op} needs to be within the number of values that a model may have here.",
+                f"a weight of shape {shape}, {-_limit.left} values too many",
+            )
     return Parameter(np.zeros(shape, floating_dtype(dtype, op)))

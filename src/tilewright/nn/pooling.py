@@ -1,4 +1,8 @@
-"""Pooling layers: one class per kind for any rank, and thin aliases of fixed rank under PyTorch's names."""
+"""Pooling layers: one class per kind for any rank, and thin aliases of fixed rank under PyTorch's names.
+
+Adaptive and global pools stand in :mod:`tilewright.nn.pooling_adaptive`, unpooling in
+:mod:`tilewright.nn.unpooling`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from typing import Any, ClassVar
 
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
+from tilewright.functional.lp_pool import as_norm
 from tilewright.geometry.axes import as_integer, per_axis
 from tilewright.geometry.padding import resolve_padding
 from tilewright.geometry.pool import PoolDims
@@ -42,6 +47,11 @@ class _Pool(Module):
         )
         if min(min(pair) for pair in pads) < 0:
             raise ArgumentError(f"{op} needs padding of at least 0.", describe(padding=self.padding))
+
+    def _unless_usual(self, **usual: Any) -> str:
+        """Arguments that PyTorch hasn't got, for printing, where they aren't the usual ones."""
+        given = {name: getattr(self, name) for name in usual}
+        return "".join(f", {name}={value}" for name, value in given.items() if value != usual[name])
 
     def dims(self, input_shape: tuple[int, ...]) -> PoolDims:
         """The geometry for an input of shape (batch, channels, *spatial).
@@ -140,6 +150,7 @@ class AvgPool(_Pool):
         ceil_mode: keep a last window that hangs over the end (the overhang is never counted).
         count_include_pad: whether padding counts, as zeros, in the mean.
         divisor_override: divide each window's sum by this instead of by the number of its samples.
+        dilation: distance of the window's samples.
 
     Shapes: (batch, channels, *spatial) → (batch, channels, *output), or both without batch.
 
@@ -155,8 +166,9 @@ class AvgPool(_Pool):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
+        dilation: Any = 1,
     ) -> None:
-        super().__init__(kernel_size, stride, padding, 1, ceil_mode)
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
         self.count_include_pad = bool(count_include_pad)
         if divisor_override is not None:
             divisor_override = as_integer(divisor_override, "divisor_override", self._get_name(), least=1)
@@ -172,11 +184,13 @@ class AvgPool(_Pool):
             ceil_mode=self.ceil_mode,
             count_include_pad=self.count_include_pad,
             divisor_override=self.divisor_override,
+            dilation=self.dilation,
         )
 
     def extra_repr(self) -> str:
-        """The window, as PyTorch prints it."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        """The window, as PyTorch prints it; a dilation, which PyTorch hasn't got, behind it."""
+        text = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        return text + self._unless_usual(dilation=1)
 
 
 class AvgPool1d(AvgPool):
@@ -187,7 +201,8 @@ class AvgPool1d(AvgPool):
     def extra_repr(self) -> str:
         """The window, each part as a tuple: PyTorch prints this one class so."""
         parts = (("kernel_size", self.kernel_size), ("stride", self.stride), ("padding", self.padding))
-        return ", ".join(f"{name}={(part,) if isinstance(part, int) else part}" for name, part in parts)
+        text = ", ".join(f"{name}={(part,) if isinstance(part, int) else part}" for name, part in parts)
+        return text + self._unless_usual(dilation=1)
 
 
 class AvgPool2d(AvgPool):
@@ -202,6 +217,81 @@ class AvgPool3d(AvgPool):
     fixed_rank: ClassVar[int | None] = 3
 
 
+class LPPool(_Pool):
+    """The p-th root of the sum of p-th powers of each window; see :func:`tilewright.functional.lp_pool`.
+
+    Args:
+        norm_type: p: a number above 0, or an infinity.
+        kernel_size: size of the window, one integer or one per axis.
+        stride: step of the window; the size of the window if not given.
+        ceil_mode: keep a last window that hangs over the end, its sum scaled up to a full window's.
+        padding: as for a convolution, names and pairs included; it counts as zeros.
+        dilation: distance of the window's samples.
+
+    Shapes: (batch, channels, *spatial) → (batch, channels, *output), or both without batch.
+
+    Raises:
+        ArgumentError: an argument outside its rule.
+
+    >>> LPPool(2, 2)(tw.tensor([[[3.0, 4.0, 0.0, 2.0]]]))
+    tensor([[[5., 2.]]])
+    """
+
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Any,
+        stride: Any = None,
+        ceil_mode: bool = False,
+        padding: Any = 0,
+        dilation: Any = 1,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        # As it was given: that is how PyTorch keeps and prints it.
+        self.norm_type = norm_type
+        self.stride = stride
+        as_norm(norm_type, self._get_name())
+
+    def forward(self, input: Any) -> Any:
+        """Pool (batch, channels, *spatial)."""
+        return _LP[self.fixed_rank](
+            input,
+            self.norm_type,
+            self.kernel_size,
+            self.stride,
+            self.ceil_mode,
+            self.padding,
+            self.dilation,
+        )
+
+    def extra_repr(self) -> str:
+        """The arguments, as PyTorch prints them; those that PyTorch hasn't got behind them."""
+        text = (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+        return text + self._unless_usual(padding=0, dilation=1)
+
+
+class LPPool1d(LPPool):
+    """:class:`LPPool` over (batch, channels, length)."""
+
+    fixed_rank: ClassVar[int | None] = 1
+
+
+class LPPool2d(LPPool):
+    """:class:`LPPool` over (batch, channels, height, width)."""
+
+    fixed_rank: ClassVar[int | None] = 2
+
+
+class LPPool3d(LPPool):
+    """:class:`LPPool` over (batch, channels, depth, height, width)."""
+
+    fixed_rank: ClassVar[int | None] = 3
+
+
 # The functions of fixed rank also refuse input of another one, and their messages carry their own names.
 _MAX = {None: F.max_pool, 1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVG = {None: F.avg_pool, 1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_LP = {None: F.lp_pool, 1: F.lp_pool1d, 2: F.lp_pool2d, 3: F.lp_pool3d}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
+
+if TYPE_CHECKING:
+    from tilewright.nn.lazy import LearnsSize
 
 Array = npt.NDArray[Any]
 
@@ -21,7 +24,13 @@ class LoadResult(NamedTuple):
     unexpected_keys: list[str]
 
 
-def load_into(owner: str, places: Mapping[str, Tensor], given: Mapping[str, Any], strict: bool) -> LoadResult:
+def load_into(
+    owner: str,
+    places: Mapping[str, Tensor],
+    given: Mapping[str, Any],
+    strict: bool,
+    waiting: Mapping[str, LearnsSize],
+) -> LoadResult:
     """Copy ``given`` values into the Tensors ``places`` of the same names.
 
     Args:
@@ -29,9 +38,12 @@ def load_into(owner: str, places: Mapping[str, Tensor], given: Mapping[str, Any]
         places: the module's own parameters and buffers.
         given: Tensors or anything NumPy reads as an array.
         strict: whether both must hold the same keys.
+        waiting: by their dotted names, the layers whose members wait for their size; it is read off the
+            given values.
 
     Raises:
         ArgumentError: a shape differs, or with ``strict`` a key is missing or unexpected.
+        ShapeError: a layer that waits for its size can't have the one that the values tell.
         DtypeError: a value is no array of numbers, or would lose its kind.
     """
     if not isinstance(given, Mapping):
@@ -41,11 +53,11 @@ def load_into(owner: str, places: Mapping[str, Tensor], given: Mapping[str, Any]
     missing = [name for name in places if name not in given]
     unexpected = [str(name) for name in given if name not in places]
     arrays = {name: _as_array(owner, name, given[name]) for name in places if name in given}
-    misshapen = [
-        f"{name!r} with shape {array.shape} where {tuple(places[name].shape)} is needed"
-        for name, array in arrays.items()
-        if array.shape != tuple(places[name].shape)
-    ]
+    sizes, expected, misshapen = _sizes_of(waiting, {name: array.shape for name, array in arrays.items()})
+    for name, array in arrays.items():
+        needed = expected[name] if name in expected else tuple(places[name].shape)
+        if needed is not None and array.shape != needed:
+            misshapen.append(f"{name!r} with shape {array.shape} where {needed} is needed")
     faults = [f"values of another shape: {', '.join(misshapen)}"] if misshapen else []
     if strict:
         faults += _listed("missing keys", missing) + _listed("unexpected keys", unexpected)
@@ -63,9 +75,42 @@ def load_into(owner: str, places: Mapping[str, Tensor], given: Mapping[str, Any]
                 "nothing has been loaded.",
                 describe(**{name: array}),
             )
+    for layer, size in sizes:
+        layer._settle(size)
     for name, array in arrays.items():
         overwrite(places[name], array)
     return LoadResult(missing, unexpected)
+
+
+def _sizes_of(
+    waiting: Mapping[str, LearnsSize], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[list[tuple[LearnsSize, int]], dict[str, tuple[int, ...] | None], list[str]]:
+    """What the shapes of given values tell of the layers that wait for their size.
+
+    Returns:
+        The layers with their sizes; by key, the shapes that these sizes make (None where the size can't be
+        told); and what is wrong with values that don't tell it.
+
+    Raises:
+        ShapeError: a layer can't be made for its size.
+    """
+    sizes: dict[int, tuple[LearnsSize, int]] = {}
+    expected: dict[str, tuple[int, ...] | None] = {}
+    faults = []
+    for path, layer in waiting.items():
+        start = f"{path}." if path else ""
+        own = {name: shapes[start + name] for name in layer._member_shapes(0) if start + name in shapes}
+        size = layer.size_in(own)
+        if size is not None:
+            layer._check_size(size)
+            sizes[id(layer)] = (layer, size)
+        for name in own:
+            expected[start + name] = None if size is None else layer._member_shapes(size)[name]
+            if size is None:
+                faults.append(
+                    f"{start + name!r} with shape {own[name]}, which doesn't tell {layer.size_name}"
+                )
+    return list(sizes.values()), expected, faults
 
 
 def overwrite(tensor: Tensor, values: Array) -> None:

@@ -19,9 +19,11 @@ from tilewright.geometry.axes import as_integer
 from tilewright.nn.arguments import floating_dtype
 from tilewright.nn.conv import Conv, ConvTranspose
 from tilewright.nn.fields import FieldTracker
+from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.linear import Linear
 from tilewright.nn.module import Module
-from tilewright.nn.pooling import AvgPool, MaxPool
+from tilewright.nn.pooling import _Pool
+from tilewright.nn.pooling_adaptive import _AdaptivePool, _GlobalPool
 from tilewright.op.random import get_rng_state, set_rng_state
 
 
@@ -108,7 +110,7 @@ def summary(
     """Run a model once on random input and say what each layer gives, holds, costs and sees.
 
     The model runs in evaluation mode and without the tape; its modes, hooks and statistics, and the stream of
-    random numbers, are afterwards what they were.
+    random numbers, are afterwards what they were. Lazy layers learn their sizes from the run.
 
     The receptive field is followed from call to call: a layer's is known if its input is the model's input,
     or the very Tensor that a layer with a known field gave, also after a change of shape by ``flatten`` or
@@ -171,7 +173,9 @@ def summary(
 def _recorded(model: Module, tracker: FieldTracker, layers: list[LayerSummary]) -> Iterator[None]:
     """Evaluation mode, and a hook on every layer that appends to ``layers``; both undone at the end."""
     modes = [(module, module.training) for module in model.modules()]
-    stream = get_rng_state()
+    # Layers that get their weights only now draw them from the stream, which then goes on from there.
+    is_lazy = any(isinstance(module, LearnsSize) and module._waiting for module in model.modules())
+    stream = None if is_lazy else get_rng_state()
     counted: set[int] = set()
     handles = []
 
@@ -207,12 +211,13 @@ def _recorded(model: Module, tracker: FieldTracker, layers: list[LayerSummary]) 
             handle.remove()
         for module, mode in modes:
             module.training = mode
-        set_rng_state(stream)
+        if stream is not None:
+            set_rng_state(stream)
 
 
 def _flops(module: Module, args: tuple[Any, ...]) -> int:
     shape = tuple(args[0].shape) if args and isinstance(args[0], Tensor) else ()
-    if isinstance(module, (Conv, ConvTranspose, MaxPool, AvgPool)):
+    if isinstance(module, (Conv, ConvTranspose, _Pool, _AdaptivePool, _GlobalPool)):
         return module.dims(shape).flops
     if isinstance(module, Linear):
         return 2 * math.prod(shape) * module.out_features

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tilewright.errors import ArgumentError, describe
+from tilewright.autograd.tensor import Tensor
+from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.functional.operands import check_operand
 from tilewright.geometry.axes import as_integer, per_axis
+from tilewright.nn.init import is_skipped, kaiming_normal_, normal_
 
 ImageSize = int | tuple[int, int] | list[int]
 
@@ -33,6 +36,55 @@ def plain(size: tuple[int, int]) -> int | list[int]:
 def channels_of(value: Any, name: str, op: str) -> int:
     """A number of channels, classes or the like, at least 1."""
     return as_integer(value, name, op, least=1)
+
+
+def check_batch(input: Any, axes: str, op: str) -> None:
+    """Refuse what isn't a batch of samples with these axes, for a network whose layers would not all notice.
+
+    Args:
+        input: an array or Tensor, if all is well.
+        axes: their names, such as "batch, channels, length".
+        op: the network's name.
+
+    Raises:
+        DtypeError: neither an array nor a Tensor.
+        ShapeError: of another rank.
+    """
+    check_operand(input, "input", op)
+    rank = axes.count(",") + 1
+    if input.ndim != rank:
+        raise ShapeError(
+            f"{op} needs input of rank {rank} ({axes}).",
+            describe(input=input),
+            "For a single sample: input[None]." if input.ndim == rank - 1 else "",
+        )
+
+
+def at_most(most: int, value: Any, name: str, op: str) -> int:
+    """A number of levels, blocks or the like, from 1 to ``most``.
+
+    Raises:
+        ArgumentError: something else.
+    """
+    number = as_integer(value, name, op, least=1)
+    if number > most:
+        raise ArgumentError(f"{op} needs {name} to be at most {most}.", describe(**{name: value}))
+    return number
+
+
+def he_fan_out(weight: Tensor) -> None:
+    """He's normal start that keeps the variance of gradients, as torchvision's networks begin."""
+    kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+
+
+def normal_start(std: float, mean: float = 0.0) -> Callable[[Tensor], None]:
+    """A function that fills a weight with normally distributed numbers."""
+
+    def fill(weight: Tensor) -> None:
+        if not is_skipped():
+            normal_(weight, mean, std)
+
+    return fill
 
 
 class Configured:
