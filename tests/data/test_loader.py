@@ -92,6 +92,13 @@ class TestBatches:
             assert str(caught.value) == (
                 f"DataLoader needs batch_size to be a positive integer. Received: batch_size={wrong}."
             )
+        for name, least, wrong in (
+            ("num_workers", "an integer of at least 0", -1),
+            ("prefetch_factor", "a positive integer", 0),
+        ):
+            with pytest.raises(ArgumentError) as caught:
+                DataLoader([1], **{name: wrong})
+            assert str(caught.value) == f"DataLoader needs {name} to be {least}. Received: {name}={wrong}."
         with pytest.raises(ArgumentError) as both:
             DataLoader([1], seed=1, generator=2)
         assert str(both.value) == (

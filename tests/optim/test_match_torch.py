@@ -1,4 +1,4 @@
-"""Twenty steps beside PyTorch's: the same numbers but for the rounding of float32."""
+"""Fifty steps beside PyTorch's: the same numbers but for the rounding of float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tilewright import optim
 
 torch = pytest.importorskip("torch", reason="needs PyTorch, to compare with")
 
-STEPS = 20
+STEPS = 50
 SHAPES = [(4, 3), (5,), (2, 3, 2, 2), ()]
 
 SGD = [
@@ -38,7 +38,28 @@ ADAM = [
     {"lr": 0.05, "betas": [0.0, 0.0]},
     {},
 ]
-CASES = [("SGD", options) for options in SGD] + [("Adam", options) for options in ADAM]
+ADAMW = [
+    {"lr": 0.05},
+    {"lr": 0.05, "weight_decay": 0.3},
+    {"lr": 0.05, "weight_decay": 0.0, "betas": (0.8, 0.95)},
+    {"lr": 0.05, "amsgrad": True, "weight_decay": 0.1},
+    {"lr": 0.05, "weight_decay": 0.1, "maximize": True, "eps": 1e-3},
+    {},
+]
+RMSPROP = [
+    {"lr": 0.05},
+    {"lr": 0.05, "alpha": 0.9, "eps": 1e-4},
+    {"lr": 0.05, "momentum": 0.9},
+    {"lr": 0.05, "centered": True},
+    {"lr": 0.05, "centered": True, "momentum": 0.5, "weight_decay": 0.1},
+    {"lr": 0.05, "weight_decay": 0.1, "maximize": True},
+    {},
+]
+CASES = [
+    (kind, options)
+    for kind, listed in (("SGD", SGD), ("Adam", ADAM), ("AdamW", ADAMW), ("RMSprop", RMSPROP))
+    for options in listed
+]
 
 
 def trajectory(kind: str, options: dict[str, Any], dtype: str) -> tuple[list[Any], list[Any]]:
@@ -61,19 +82,20 @@ def trajectory(kind: str, options: dict[str, Any], dtype: str) -> tuple[list[Any
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES)
-def test_twenty_steps_in_float32(kind: str, options: dict[str, Any]) -> None:
+def test_fifty_steps_in_float32(kind: str, options: dict[str, Any]) -> None:
     for p, q in zip(*trajectory(kind, options, "float32"), strict=True):
-        # Each step rounds a few times at about 1: 6e-8 each, 20 steps, and Adam divides by a square root.
-        assert_same(p, q, rtol=5e-6, atol=5e-6, reason="a few roundings of float32 in each of 20 steps")
+        # Each step rounds a few times at about 1: 6e-8 each, 50 steps, and most divide by a square root that
+        # is small and inexact where the mean square is near the squared mean (centred, in the first steps).
+        assert_same(p, q, rtol=2e-5, atol=2e-5, reason="a few roundings of float32 in each of 50 steps")
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES)
-def test_twenty_steps_in_float64(kind: str, options: dict[str, Any]) -> None:
+def test_fifty_steps_in_float64(kind: str, options: dict[str, Any]) -> None:
     for p, q in zip(*trajectory(kind, options, "float64"), strict=True):
-        assert_same(p, q, rtol=1e-13, atol=1e-13, reason="a few roundings of float64 in each of 20 steps")
+        assert_same(p, q, rtol=1e-13, atol=1e-13, reason="a few roundings of float64 in each of 50 steps")
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop"])
 def test_groups_with_options_of_their_own(kind: str) -> None:
     starts = [np.ones(3, np.float32), np.full(2, 2, np.float32)]
     results = []
@@ -92,9 +114,10 @@ def test_groups_with_options_of_their_own(kind: str) -> None:
         assert_same(p, q, rtol=1e-6, atol=1e-6, reason="a few roundings of float32 in each of 3 steps")
 
 
-def test_prints_its_options_as_pytorch_does() -> None:
-    ours = repr(optim.SGD([tw.zeros(1)], lr=0.1, momentum=0.9)).split("\n")
-    theirs = repr(torch.optim.SGD([torch.zeros(1)], lr=0.1, momentum=0.9)).split("\n")
-    # PyTorch's further options choose between implementations of its own.
-    others = ("differentiable", "foreach", "fused")
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_prints_its_options_as_pytorch_does(kind: str) -> None:
+    ours = repr(getattr(optim, kind)([tw.zeros(1)], lr=0.1)).split("\n")
+    theirs = repr(getattr(torch.optim, kind)([torch.zeros(1)], lr=0.1)).split("\n")
+    # PyTorch's further options choose between implementations of its own, or between Adam and AdamW.
+    others = ("differentiable", "foreach", "fused", "capturable", "decoupled_weight_decay")
     assert ours == [line for line in theirs if not line.strip().startswith(others)]

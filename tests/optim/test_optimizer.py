@@ -20,6 +20,9 @@ KINDS = [
     lambda p: optim.SGD(p, lr=0.1),
     lambda p: optim.Adam(p, lr=0.05, weight_decay=1e-3),
     lambda p: optim.Adam(p, lr=0.05, amsgrad=True),
+    lambda p: optim.AdamW(p, lr=0.05, weight_decay=0.1),
+    lambda p: optim.RMSprop(p, lr=0.05),
+    lambda p: optim.RMSprop(p, lr=0.05, momentum=0.9, centered=True, weight_decay=1e-3),
 ]
 
 
@@ -305,6 +308,26 @@ def test_views_and_strided_parameters_are_updated_where_they_lie() -> None:
             "Adam needs betas to be two numbers. Received: betas=0.9.",
         ),
         (lambda: optim.Adam([tw.zeros(1)], eps=-1e-8), ArgumentError, "Adam needs eps to be a finite number"),
+        (
+            lambda: optim.AdamW([tw.zeros(1)], weight_decay=-1),
+            ArgumentError,
+            "AdamW needs weight_decay to be a finite number, at least 0. Received: weight_decay=-1.",
+        ),
+        (
+            lambda: optim.AdamW([tw.zeros(1)], betas=(0.9,)),
+            ArgumentError,
+            "AdamW needs betas to be two numbers. Received: betas=(0.9,).",
+        ),
+        (
+            lambda: optim.RMSprop([tw.zeros(1)], alpha=-0.5),
+            ArgumentError,
+            "RMSprop needs alpha to be a finite number, at least 0. Received: alpha=-0.5.",
+        ),
+        (
+            lambda: optim.RMSprop([{"params": tw.zeros(1), "initial_lr": "x"}]),
+            ArgumentError,
+            "RMSprop needs initial_lr to be a finite number, at least 0. Received: initial_lr='x'.",
+        ),
     ],
 )
 def test_refusals(build: Any, kind: type[Exception], message: str) -> None:
@@ -332,6 +355,80 @@ def test_a_parameter_must_be_writable() -> None:
         "SGD optimises Tensors whose memory may be written to. Received: parameter with shape (3,) and dtype "
         "float32. Copy it: x.clone()."
     )
+
+
+def test_the_first_steps_of_rmsprop_by_hand() -> None:
+    # g = 2: v = 0.75·0 + 0.25·4 = 1, a = 0.25·2 = 0.5; then v = 0.75·1 + 0.25·4 = 1.75.
+    x = tw.tensor([10.0], dtype=tw.float64, requires_grad=True)
+    optimizer = optim.RMSprop([x], lr=0.5, alpha=0.75, eps=0.0)
+    for expected in (10 - 0.5 * 2 / 1, 9 - 0.5 * 2 / 1.75**0.5):
+        x.grad = tw.tensor([2.0], dtype=tw.float64)
+        optimizer.step()
+        assert_same(
+            x.detach().numpy(), [expected], rtol=1e-15, atol=0, reason="a square root and a quotient, float64"
+        )
+    y = tw.tensor([10.0], dtype=tw.float64, requires_grad=True)
+    y.grad = tw.tensor([2.0], dtype=tw.float64)
+    optim.RMSprop([y], lr=0.5, alpha=0.75, eps=0.0, centered=True).step()
+    expected = 10 - 0.5 * 2 / (1 - 0.25) ** 0.5
+    assert_same(y.detach().numpy(), [expected], rtol=1e-15, atol=0, reason="a root and a quotient, float64")
+
+
+def test_decay_of_adamw_goes_past_the_moments() -> None:
+    x = tw.tensor([2.0], dtype=tw.float64, requires_grad=True)
+    optimizer = optim.AdamW([x], lr=0.25, weight_decay=0.5, eps=0.0)
+    x.grad = tw.tensor([3.0], dtype=tw.float64)
+    optimizer.step()
+    # 2 − 0.25·0.5·2 = 1.75, and Adam's first step is lr by the gradient's sign.
+    assert_same(x.detach().numpy(), [1.5], rtol=1e-15, atol=0, reason="one rounding of Adam's quotient")
+    kept = optimizer.state_dict()["state"][0]
+    assert_same(kept["exp_avg"], [3.0 * (1 - 0.9)], rtol=1e-15, atol=0, reason="one product")
+
+
+def test_a_variance_that_rounds_below_zero_gives_no_nan() -> None:
+    x = tw.tensor(np.zeros(1000, np.float32), requires_grad=True)
+    optimizer = optim.RMSprop([x], lr=0.01, alpha=0.5, centered=True)
+    gradient = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    for _ in range(60):
+        x.grad = tw.tensor(gradient)
+        optimizer.step()
+    kept = optimizer.state_dict()["state"][0]
+    assert (kept["square_avg"] < kept["grad_avg"] ** 2).any()
+    assert np.isfinite(x.detach().numpy()).all()
+
+
+@pytest.mark.parametrize("build", KINDS)
+def test_infinite_gradients_come_through_without_a_warning(build: Any) -> None:
+    params = made()
+    optimizer = build(params)
+    for value in (np.inf, -np.inf, np.nan):
+        for p in params:
+            p.grad = tw.tensor(np.full(p.shape, value, np.float32))
+        optimizer.step()
+    assert all(np.isnan(p.detach().numpy()).all() for p in params)
+
+
+@pytest.mark.parametrize("build", KINDS)
+def test_parameters_without_elements_are_passed_over(build: Any) -> None:
+    x = tw.tensor(np.zeros((0, 3), np.float32), requires_grad=True)
+    optimizer = build([x])
+    x.grad = tw.tensor(np.zeros((0, 3), np.float32))
+    optimizer.step()
+    other = build([tw.tensor(np.zeros((0, 3), np.float32))])
+    other.load_state_dict(optimizer.state_dict())
+    assert same(other.state_dict(), optimizer.state_dict())
+
+
+def test_the_rate_a_schedule_began_with_is_kept_with_the_state() -> None:
+    optimizer = optim.SGD([{"params": made(), "initial_lr": 0.5}], lr=0.1)
+    other = optim.SGD(made(), lr=0.1)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.param_groups[0]["initial_lr"] == 0.5
+    state = optimizer.state_dict()
+    state["param_groups"][0]["initial_lr"] = -1
+    with pytest.raises(ArgumentError, match="SGD needs initial_lr to be a finite number, at least 0"):
+        other.load_state_dict(state)
+    assert other.param_groups[0]["initial_lr"] == 0.5
 
 
 def broken(change: Any) -> tuple[optim.Optimizer, Any]:
@@ -435,3 +532,16 @@ def test_it_trains_a_model() -> None:
         loss.backward()
         optimizer.step()
     assert loss.item() < 1e-2
+
+
+@pytest.mark.parametrize("params", [3, "weights", None, {1.0}, np.zeros(2)])
+def test_the_parameters_of_a_group_come_in_an_order(params: Any) -> None:
+    with pytest.raises(DtypeError) as error:
+        optim.SGD([{"params": params}])
+    assert str(error.value).startswith(
+        "SGD needs the Tensors of a group in an order, as a list or an iterator. Received: params"
+    )
+    with pytest.raises(
+        DtypeError, match=r"^SGD needs an iterable of Tensors or of groups. Received: params="
+    ):
+        optim.SGD({tw.zeros(2)})

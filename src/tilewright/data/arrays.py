@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 from abc import abstractmethod
@@ -22,7 +23,9 @@ class Dataset(Protocol[SampleT_co]):
     """Samples by number. Anything with these two methods is one; subclassing is optional.
 
     A data set that can answer for many samples at once may add ``take_batch(indices)``, which returns
-    what collating the samples ``[self[i] for i in indices]`` would; the loader then asks once per batch.
+    what collating the samples ``[self[i] for i in indices]`` would; the loader then asks once per batch. One
+    whose samples differ from epoch to epoch may add ``at_epoch(epoch)``, which returns the data set of that
+    epoch and leaves this one as it is; the loader asks once per epoch.
 
     >>> class Squares(Dataset[int]):
     ...     def __len__(self) -> int:
@@ -124,8 +127,12 @@ class ArrayDataset(Dataset[tuple[Array, Any]]):
 
     def __getitem__(self, index: int) -> tuple[Array, Any]:
         """Image (…) and label of one sample; a negative number counts from the end, as in a list."""
-        images, labels = self.take_batch(np.array([_sample_number(index, len(self), "ArrayDataset")]))
+        images, labels = self.take_batch(np.array([sample_number(index, len(self), "ArrayDataset")]))
         return images[0], labels[0]
+
+    def without_transform(self) -> ArrayDataset:
+        """The same samples with images as they lie; the arrays are shared."""
+        return ArrayDataset(self.images, self.labels)
 
     def take_batch(self, indices: Array) -> tuple[Array, Array]:
         """Images (k, …) and labels (k, …) of the samples ``indices`` (k,), both copies."""
@@ -163,7 +170,7 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         """Item ``index`` of every tensor."""
-        number = _sample_number(index, len(self), "TensorDataset")
+        number = sample_number(index, len(self), "TensorDataset")
         return tuple(tensor[number] for tensor in self.tensors)
 
     def take_batch(self, indices: Array) -> tuple[Any, ...]:
@@ -188,11 +195,9 @@ class Subset(Dataset[SampleT_co]):
     def __init__(self, dataset: Dataset[SampleT_co], indices: Sequence[int] | Array) -> None:
         self.dataset = dataset
         length = len(dataset)
-        numbers = [_sample_number(index, length, "Subset") for index in indices]
+        numbers = [sample_number(index, length, "Subset") for index in indices]
         self.indices: Array = np.array(numbers, dtype=np.int64)
-        if hasattr(dataset, "take_batch"):
-            # An attribute and not a method, so that a subset has the fast path exactly when its data set has.
-            self.take_batch = self._take_batch
+        self._offer_the_same()
 
     def __len__(self) -> int:
         """How many samples the subset holds."""
@@ -200,10 +205,32 @@ class Subset(Dataset[SampleT_co]):
 
     def __getitem__(self, index: int) -> SampleT_co:
         """Sample ``indices[index]`` of the data set."""
-        return self.dataset[int(self.indices[_sample_number(index, len(self), "Subset")])]
+        return self.dataset[int(self.indices[sample_number(index, len(self), "Subset")])]
+
+    def over(self, dataset: Dataset[SampleT_co]) -> Subset[SampleT_co]:
+        """The same numbers out of another form of the data set (of as many samples)."""
+        found = copy.copy(self)
+        found.dataset = dataset
+        found._offer_the_same()
+        return found
+
+    def _offer_the_same(self) -> None:
+        # Attributes and not methods, so that a subset offers exactly what its data set does. (A copy must not
+        # keep those of the subset that it is a copy of.)
+        for name, offer in (("take_batch", self._take_batch), ("at_epoch", self._at_epoch)):
+            vars(self).pop(name, None)
+            if hasattr(self.dataset, name):
+                setattr(self, name, offer)
+        vars(self).pop("labels", None)
+        labels = getattr(self.dataset, "labels", None)
+        if isinstance(labels, np.ndarray) and len(labels) == len(self.dataset):
+            self.labels = labels[self.indices]
 
     def _take_batch(self, indices: Array) -> Any:
         return self.dataset.take_batch(self.indices[indices])  # type: ignore[attr-defined]
+
+    def _at_epoch(self, epoch: int) -> Subset[SampleT_co]:
+        return self.over(self.dataset.at_epoch(epoch))  # type: ignore[attr-defined]
 
 
 def random_split(
@@ -229,15 +256,27 @@ def random_split(
     [8, 2]
     """
     total = len(dataset)
-    counts = _split_counts(lengths, total)
+    counts = split_counts(lengths, total, "random_split")
     order = permutation(total, seed_from(generator, "generator", "random_split"), stream=0)
     ends = np.cumsum(counts, dtype=np.int64)
     return [Subset(dataset, order[end - count : end]) for count, end in zip(counts, ends, strict=True)]
 
 
-def _split_counts(lengths: Sequence[int] | Sequence[float], total: int) -> list[int]:
+def split_counts(lengths: Any, total: int, op: str) -> list[int]:
+    """The sizes of parts that ``lengths``, whole numbers or fractions, ask for.
+
+    Raises:
+        ArgumentError: they aren't numbers, one is negative, or they don't add up.
+    """
+    try:
+        lengths = [length + 0 for length in lengths]
+        total_asked = math.fsum(lengths)
+    except (TypeError, ValueError, OverflowError):  # fsum's ValueError: infinities of both signs
+        raise ArgumentError(
+            f"{op} needs lengths to be a list of numbers.", describe(lengths=lengths)
+        ) from None
     # Sixteen rounding errors of 1 are room for any sum of decimal fractions a person would write.
-    fractions_fit = math.isclose(math.fsum(lengths), 1.0, rel_tol=0.0, abs_tol=16 * np.finfo(np.float64).eps)
+    fractions_fit = math.isclose(total_asked, 1.0, rel_tol=0.0, abs_tol=16 * np.finfo(np.float64).eps)
     if min(lengths, default=0) >= 0:
         if fractions_fit:
             counts = [math.floor(total * length) for length in lengths]
@@ -247,13 +286,13 @@ def _split_counts(lengths: Sequence[int] | Sequence[float], total: int) -> list[
         if all(length % 1 == 0 for length in lengths) and sum(lengths) == total:
             return [int(length) for length in lengths]
     raise ArgumentError(
-        f"random_split needs lengths of 0 or more that add up to the data set's {total} samples, "
+        f"{op} needs lengths of 0 or more that add up to the data set's {total} samples, "
         "or fractions that add up to 1.",
         describe(lengths=list(lengths)),
     )
 
 
-def _sample_number(index: Any, length: int, owner: str) -> int:
+def sample_number(index: Any, length: int, owner: str) -> int:
     """A sample's number as 0 … length - 1. IndexError past the end, which is how ``for`` finds the end."""
     try:
         number = operator.index(index)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ import numpy as np
 from tilewright.data.arrays import Dataset
 from tilewright.data.collate import default_collate
 from tilewright.data.order import as_seed, permutation, seed_from
+from tilewright.data.prefetch import in_order
 from tilewright.errors import ArgumentError, StateError, describe
+
+Array = np.ndarray[Any, Any]
+
+# Samples that an exception's note names at most.
+_MOST_NAMED = 8
 
 
 class DataLoader:
@@ -24,6 +31,12 @@ class DataLoader:
     Data sets that answer for many samples at once (``ArrayDataset``, ``TensorDataset`` and subsets of
     them) are indexed once per batch. NumPy data sets give NumPy arrays, data sets of Tensors give Tensors.
 
+    With ``num_workers`` threads make the next batches while the program works on one. Batches, their order
+    and their bits are the same as without, as long as a sample is a function of its number (and of the epoch,
+    as :class:`~tilewright.data.augment.Augmented` is); the data set is then indexed by several threads at
+    once. An exception in the data set or in ``collate_fn`` comes when its batch's turn is there, with a note
+    that names the sample.
+
     Args:
         dataset: ``len(dataset)`` samples ``dataset[i]``.
         batch_size: samples per batch; the last batch of an epoch is smaller when they don't divide.
@@ -33,12 +46,17 @@ class DataLoader:
         generator: an integer seed or a NumPy generator to draw one from (PyTorch's name); None: a fresh
             seed, readable as ``loader.seed``.
         collate_fn: makes a batch from a list of samples; default :func:`default_collate`.
-        num_workers: accepted so that PyTorch code runs; batches are always made by the calling thread.
-        pin_memory: accepted for the same reason; means nothing on a processor.
+        sampler: says which samples an epoch has, in place of ``shuffle``:
+            :class:`~tilewright.data.WeightedRandomSampler`, or an iterable of numbers with a length, read
+            anew for each epoch (a resumed loader gives the same batches only if it gives the same numbers).
+        num_workers: threads that make batches ahead; 0: the calling thread makes them when asked.
+        prefetch_factor: batches ahead for each of these threads, ≥ 1; None: 2.
+        pin_memory: accepted so that PyTorch code runs; means nothing on a processor.
+        persistent_workers: accepted for the same reason; threads start in no time.
 
     Raises:
-        ArgumentError: a value outside its rule, both ``seed`` and ``generator``, or a data set without
-            ``len()`` and indexing.
+        ArgumentError: a value outside its rule, both ``seed`` and ``generator``, ``shuffle`` beside a
+            ``sampler``, or a data set without ``len()`` and indexing.
 
     >>> from tilewright.data import ArrayDataset
     >>> loader = DataLoader(ArrayDataset(np.zeros((5, 2)), np.arange(5)), batch_size=2, shuffle=True, seed=1)
@@ -56,8 +74,11 @@ class DataLoader:
         seed: int | None = None,
         generator: int | np.random.Generator | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        sampler: Any = None,
         num_workers: int = 0,
+        prefetch_factor: int | None = None,
         pin_memory: bool = False,
+        persistent_workers: bool = False,
     ) -> None:
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise ArgumentError(
@@ -67,17 +88,28 @@ class DataLoader:
             raise ArgumentError(
                 "DataLoader needs a seed or a generator, not both.", describe(seed=seed, generator=generator)
             )
+        if sampler is not None and (shuffle or not hasattr(sampler, "__len__")):
+            raise ArgumentError(
+                "DataLoader needs a sampler with __len__, and no shuffle beside it.",
+                describe(sampler=sampler, shuffle=shuffle),
+            )
         self.dataset = dataset
-        self.batch_size = _positive_integer(batch_size)
+        self.batch_size = _integer(batch_size, "batch_size", 1)
         self.shuffle = bool(shuffle)
+        self.sampler = sampler
         self.drop_last = bool(drop_last)
         self.collate_fn = collate_fn
         if seed is None:
             self.seed = seed_from(generator, "generator", "DataLoader")
         else:
             self.seed = as_seed(seed, "seed", "DataLoader")
-        self.num_workers = num_workers
-        self.pin_memory = pin_memory
+        self.num_workers = _integer(num_workers, "num_workers", 0)
+        # PyTorch's 2 where it isn't given.
+        self.prefetch_factor = _integer(
+            2 if prefetch_factor is None else prefetch_factor, "prefetch_factor", 1
+        )
+        self.pin_memory = bool(pin_memory)
+        self.persistent_workers = bool(persistent_workers)
         self._epoch = 0
         self._position = 0  # batches of this epoch already handed out
         self._is_begun = False  # whether a loop over this epoch has begun
@@ -85,7 +117,8 @@ class DataLoader:
 
     def __len__(self) -> int:
         """Batches in a whole epoch."""
-        whole, rest = divmod(len(self.dataset), self.batch_size)
+        samples = len(self.dataset) if self.sampler is None else len(self.sampler)
+        whole, rest = divmod(samples, self.batch_size)
         return whole + (1 if rest and not self.drop_last else 0)
 
     @property
@@ -108,8 +141,8 @@ class DataLoader:
         self._pass += 1
         return self._batches(self._pass, self._epoch, self._position)
 
-    def state_dict(self) -> dict[str, int | bool]:
-        """Where the loader stands, as plain integers and truths (fit for JSON or TOML).
+    def state_dict(self) -> dict[str, int | bool | str]:
+        """Where the loader stands, as plain integers, truths and texts (fit for JSON or TOML).
 
         Taken inside the loop's body, the batch in hand counts as handed out. After an epoch's last batch
         and still inside the loop, ``position`` is ``len(loader)``; a loader resumed there yields nothing
@@ -128,8 +161,8 @@ class DataLoader:
 
         Raises:
             StateError: a key is missing; the batches would not be the same ones, because the data set's
-                length, ``batch_size``, ``shuffle`` or ``drop_last`` differs; or the position lies past
-                the epoch's end.
+                length, ``batch_size``, ``shuffle``, ``drop_last`` or the sampler differs; or the position
+                lies past the epoch's end.
             ArgumentError: a number isn't an integer of 0 to 2**63 - 1.
         """
         here = self._what_fixes_the_batches()
@@ -157,42 +190,97 @@ class DataLoader:
         self.epoch = epoch
         self._position = position
 
-    def _what_fixes_the_batches(self) -> dict[str, int | bool]:
-        return {
+    def _what_fixes_the_batches(self) -> dict[str, int | bool | str]:
+        found: dict[str, int | bool | str] = {
             "seed": self.seed,
             "samples": len(self.dataset),
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
         }
+        if self.sampler is not None:
+            said = getattr(self.sampler, "fingerprint", lambda: f"{len(self.sampler)} numbers")
+            found["sampler"] = f"{type(self.sampler).__name__}: {said()}"
+        return found
 
     def _batches(self, this_pass: int, epoch: int, first: int) -> Iterator[Any]:
-        total = len(self.dataset)
-        order = permutation(total, self.seed, epoch) if self.shuffle else np.arange(total)
-        for number in range(first, len(self)):
+        order = self._order(epoch)
+        at_epoch = getattr(self.dataset, "at_epoch", None)
+        dataset = self.dataset if at_epoch is None else at_epoch(epoch)
+        end = len(self)
+
+        def make(number: int, is_over: Callable[[], bool] = _never) -> Any:
             start = number * self.batch_size
-            batch = self._make_batch(order[start : start + self.batch_size])
-            if this_pass == self._pass:
-                self._position = number + 1
-            yield batch
+            place = f"batch {number} of epoch {epoch}"
+            return self._make_batch(dataset, order[start : start + self.batch_size], place, is_over)
+
+        batches: Generator[Any, None, None] = (make(number) for number in range(first, end))
+        if self.num_workers and first < end:
+            ahead = self.num_workers * self.prefetch_factor
+            batches = in_order(make, first, end, self.num_workers, ahead)
+        # Threads must be gone when this iterator is, and not when the garbage collector comes to them.
+        with contextlib.closing(batches):
+            for number, batch in enumerate(batches, first):
+                if this_pass == self._pass:
+                    self._position = number + 1
+                yield batch
         if this_pass == self._pass:
             self.epoch = epoch + 1
 
-    def _make_batch(self, indices: np.ndarray[Any, Any]) -> Any:
-        take_batch = getattr(self.dataset, "take_batch", None)
-        if take_batch is not None and self.collate_fn is None:
-            return take_batch(indices)
-        samples = [self.dataset[index] for index in indices.tolist()]
-        return (self.collate_fn or default_collate)(samples)
+    def _order(self, epoch: int) -> Array:
+        """The numbers of the samples of an epoch, in their order."""
+        total = len(self.dataset)
+        if self.sampler is None:
+            return permutation(total, self.seed, epoch) if self.shuffle else np.arange(total)
+        if hasattr(self.sampler, "order"):
+            found = np.asarray(self.sampler.order(epoch, self.seed))
+        else:
+            try:
+                found = np.array([operator.index(number) for number in self.sampler], dtype=np.int64)
+            except (TypeError, OverflowError) as error:
+                raise ArgumentError(
+                    "DataLoader needs a sampler that gives integers.", describe(sampler=self.sampler)
+                ) from error
+        if len(found) != len(self.sampler) or (found.size and not (found.min() >= 0 and found.max() < total)):
+            raise ArgumentError(
+                "DataLoader needs a sampler that gives as many numbers as its length says, "
+                f"from 0 to {total - 1}.",
+                f"{len(found)} numbers, where its length is {len(self.sampler)}"
+                + (f", from {found.min()} to {found.max()}" if found.size else ""),
+            )
+        return found
+
+    def _make_batch(self, dataset: Any, indices: Array, place: str, is_over: Callable[[], bool]) -> Any:
+        take_batch = getattr(dataset, "take_batch", None)
+        # What is at work, for the note: a sample while one is asked for, else all of them.
+        at = ", ".join(map(str, indices[:_MOST_NAMED])) + (", …" if len(indices) > _MOST_NAMED else "")
+        culprit = f"samples {at}"
+        try:
+            if take_batch is not None and self.collate_fn is None:
+                return take_batch(indices)
+            samples = []
+            for index in indices.tolist():
+                if is_over():
+                    return None
+                culprit = f"sample {index}"
+                samples.append(dataset[index])
+            culprit = f"samples {at}"
+            return (self.collate_fn or default_collate)(samples)
+        except Exception as error:
+            error.add_note(f"DataLoader was making {place}, with {culprit} of the data set.")
+            raise
 
 
-def _positive_integer(batch_size: Any) -> int:
+def _never() -> bool:
+    return False
+
+
+def _integer(value: Any, name: str, least: int) -> int:
     try:
-        value = operator.index(batch_size)
+        number = operator.index(value)
     except TypeError:
-        value = 0
-    if isinstance(batch_size, bool) or value < 1:
-        raise ArgumentError(
-            "DataLoader needs batch_size to be a positive integer.", describe(batch_size=batch_size)
-        )
-    return value
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        kind = "a positive integer" if least == 1 else "an integer of at least 0"
+        raise ArgumentError(f"DataLoader needs {name} to be {kind}.", describe(**{name: value}))
+    return number

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tilewright.data.arrays import ArrayDataset, Standardise
+from tilewright.data.arrays import ArrayDataset, Dataset, Standardise
+from tilewright.data.augment import Augmentation, Augmented
 from tilewright.data.idx import read_idx
 from tilewright.data.order import as_seed, permutation
 from tilewright.data.published import FASHION_MNIST, MNIST, Published, fetch
@@ -45,7 +46,8 @@ class ImageSet:
 
     Attributes:
         name: the name that :func:`load` takes.
-        train: the images to learn from; item: float32 (1, H, W) standardised, int64 label.
+        train: the images to learn from; item: float32 (1, H, W) standardised, int64 label. An
+            :class:`ArrayDataset`, or after :meth:`augmented` one whose images change.
         test: the images held out, standardised with the training images' numbers.
         classes: what each label means; labels index it.
         mean: mean of the training pixels in 0..1.
@@ -54,12 +56,28 @@ class ImageSet:
     """
 
     name: str
-    train: ArrayDataset
+    train: Dataset[tuple[Array, Any]]
     test: ArrayDataset
     classes: tuple[str, ...]
     mean: float
     std: float
     image_shape: tuple[int, int, int]
+
+    def augmented(self, augment: Augmentation, seed: int = 0) -> ImageSet:
+        """The same images, those to learn from changed at random before they are standardised.
+
+        Args:
+            augment: the change (see :mod:`tilewright.data.augment`).
+            seed: what it follows, 0 to 2**63 - 1.
+
+        Raises:
+            DtypeError, ArgumentError: as :class:`~tilewright.data.Augmented`.
+
+        >>> from tilewright.data.augment import RandomShift
+        >>> len(digits().augmented(RandomShift(1)).train)
+        1437
+        """
+        return replace(self, train=Augmented(self.train, augment, seed=seed))
 
     def __repr__(self) -> str:
         return (
@@ -132,7 +150,7 @@ def digits(fold: int = 0, seed: int = 0) -> ImageSet:
     levels = bunch.images.astype(np.uint8)
     labels = bunch.target.astype(np.int64)
     held_out = _held_out(labels, fold, seed)
-    mean, std = _mean_and_std(levels[~held_out], _DIGITS_TOP)
+    mean, std = mean_and_std(levels[~held_out], _DIGITS_TOP)
     images = np.divide(levels, np.float32(_DIGITS_TOP), dtype=np.float32)[:, None]
     transform = Standardise(mean, std)
     return ImageSet(
@@ -185,7 +203,7 @@ def _from_idx(source: Published, classes: tuple[str, ...], folder: str | os.Path
     paths = fetch(source) if folder is None else _find_four(source, Path(folder))
     train_images, train_labels = _read_pair(paths[0], paths[1], len(classes))
     test_images, test_labels = _read_pair(paths[2], paths[3], len(classes))
-    mean, std = _mean_and_std(train_images, 255)
+    mean, std = mean_and_std(train_images, 255)
     if std == 0:
         raise FileFormatError(
             f"{os.fspath(paths[0])!r} needs to hold images that aren't all one grey.",
@@ -261,7 +279,7 @@ def _held_out(labels: Array, fold: int, seed: int) -> Array:
     return mask
 
 
-def _mean_and_std(levels: Array, top: int) -> tuple[float, float]:
+def mean_and_std(levels: Array, top: int) -> tuple[float, float]:
     """Mean and population deviation of grey levels / ``top``, from exact integer sums.
 
     The same numbers on every machine, which a float sum over 47 million pixels doesn't promise.

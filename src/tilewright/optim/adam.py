@@ -1,4 +1,4 @@
-"""Adam."""
+"""Adam, and AdamW, whose weight decay goes its own way."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.nn.arguments import as_number
+from tilewright.op import passes
 from tilewright.optim.optimizer import Array, Group, Optimizer
 
 
@@ -41,6 +42,8 @@ class Adam(Optimizer):
 
     remembers: ClassVar[tuple[str, ...]] = ("step", "exp_avg", "exp_avg_sq")
     may_remember: ClassVar[tuple[str, ...]] = ("max_exp_avg_sq",)
+    #: Whether weight decay shrinks the parameter itself, instead of entering the gradient.
+    decoupled: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -67,12 +70,12 @@ class Adam(Optimizer):
 
     def _check(self, options: Mapping[str, Any]) -> None:
         for name in ("lr", "eps", "weight_decay"):
-            as_number(options[name], name, "Adam")
+            as_number(options[name], name, self._name)
         betas = options["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ArgumentError("Adam needs betas to be two numbers.", describe(betas=betas))
+            raise ArgumentError(f"{self._name} needs betas to be two numbers.", describe(betas=betas))
         for beta in betas:
-            as_number(beta, "betas", "Adam", below=1)
+            as_number(beta, "betas", self._name, below=1)
 
     def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
         # Python's numbers, since a NumPy float64 (as a schedule may set) would widen float32 arithmetic.
@@ -86,11 +89,28 @@ class Adam(Optimizer):
             state["max_exp_avg_sq"] = np.zeros_like(parameter)
         state["step"] += 1
         mean, square = state["exp_avg"], state["exp_avg_sq"]
+        largest = state["max_exp_avg_sq"] if group["amsgrad"] else None
+        # The two corrections are plain numbers.
+        root, rate = math.sqrt(1 - beta2 ** state["step"]), lr / (1 - beta1 ** state["step"])
+        if passes.adam_step(
+            parameter,
+            gradient,
+            mean,
+            square,
+            largest,
+            (1 - lr * decay, decay, 1 - beta1, beta2, 1 - beta2, root, eps, rate),
+            maximize=bool(group["maximize"]),
+            decoupled=bool(decay) and self.decoupled,
+            decays=bool(decay) and not self.decoupled,
+        ):
+            return
         room, other = self._room(parameter), self._room(parameter, 1)
         step = gradient
         if group["maximize"]:
             step = np.negative(gradient, out=room)
-        if decay:
+        if decay and self.decoupled:
+            np.multiply(parameter, 1 - lr * decay, out=parameter)
+        elif decay:
             step = np.add(step, np.multiply(parameter, decay, out=other), out=room)
         # m + (1 − beta1)·(g − m), which is exact where m = g.
         np.subtract(step, mean, out=other)
@@ -98,12 +118,51 @@ class Adam(Optimizer):
         np.multiply(step, step, out=other)
         np.multiply(square, beta2, out=square)
         np.add(square, np.multiply(other, 1 - beta2, out=other), out=square)
-        if group["amsgrad"]:
-            square = np.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
-        # √v̂ + eps, then m̂ over it; the two corrections are plain numbers.
+        if largest is not None:
+            square = np.maximum(largest, square, out=largest)
+        # √v̂ + eps, then m̂ over it.
         np.sqrt(square, out=other)
-        np.divide(other, math.sqrt(1 - beta2 ** state["step"]), out=other)
+        np.divide(other, root, out=other)
         np.add(other, eps, out=other)
         np.divide(mean, other, out=other)
-        np.multiply(other, lr / (1 - beta1 ** state["step"]), out=other)
+        np.multiply(other, rate, out=other)
         np.subtract(parameter, other, out=parameter)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, PyTorch's formulas: each step first shrinks the parameter itself.
+
+        p = p − lr · weight_decay · p
+        then Adam's step, whose m and v know nothing of the decay
+
+    Source: Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Args:
+        params: Tensors or groups (see :class:`Optimizer`).
+        lr: learning rate, ≥ 0.
+        betas: memory of gradients and of their squares, each from 0 to below 1.
+        eps: ≥ 0, keeps the denominator away from 0.
+        weight_decay: ≥ 0; unlike Adam's it is not 0 by default.
+        amsgrad: never let the denominator shrink.
+        maximize: climb instead of descend (the decay shrinks all the same).
+
+    Raises:
+        ArgumentError, DtypeError: an argument outside its rule.
+
+    >>> optimizer = AdamW(nn.Linear(3, 1).parameters(), lr=1e-3, weight_decay=0.05)
+    """
+
+    decoupled: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

@@ -11,13 +11,18 @@ import numpy.typing as npt
 
 from tilewright.autograd.tape import enable_grad
 from tilewright.autograd.tensor import Tensor
-from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.errors import ArgumentError, DtypeError, StateError, describe
 from tilewright.geometry.axes import as_integer
 from tilewright.kernel import buffers
+from tilewright.nn.arguments import as_number
+from tilewright.nn.uninitialized import UninitializedParameter
 
 Array = npt.NDArray[Any]
 #: One group of parameters: the Tensors under "params", beside them the options.
 Group = dict[str, Any]
+
+#: What a schedule notes in a group (see :mod:`tilewright.optim.lr_scheduler`): the rate that it started from.
+INITIAL_LR = "initial_lr"
 
 
 class Optimizer(ABC):
@@ -35,6 +40,7 @@ class Optimizer(ABC):
     Raises:
         ArgumentError: no parameters, one of them twice, or an option outside its rule.
         DtypeError: something is no Tensor, is not floating, or is the result of a calculation.
+        StateError: a parameter of a lazy layer has no shape yet.
     """
 
     #: Names of what is remembered of a parameter: what always is once there was a step, and what may be.
@@ -47,7 +53,7 @@ class Optimizer(ABC):
         self.state: dict[Tensor, dict[str, Any]] = {}
         self._scratch: dict[tuple[str, int], Array] = {}
         op = self._name
-        if isinstance(params, (Tensor, np.ndarray, str)) or not isinstance(params, Iterable):
+        if isinstance(params, (Tensor, np.ndarray, str, set, frozenset)) or not isinstance(params, Iterable):
             raise DtypeError(
                 f"{op} needs an iterable of Tensors or of groups.",
                 describe(params=params),
@@ -67,6 +73,11 @@ class Optimizer(ABC):
     def _check(self, options: Mapping[str, Any]) -> None:
         """Raise an ArgumentError if an option of a group is outside its rule."""
 
+    def _check_group(self, options: Mapping[str, Any]) -> None:
+        self._check(options)
+        if INITIAL_LR in options:
+            as_number(options[INITIAL_LR], INITIAL_LR, self._name)
+
     @abstractmethod
     def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
         """Write a step to ``parameter``; ``gradient`` must stay as it is."""
@@ -75,7 +86,7 @@ class Optimizer(ABC):
         """Add a group of parameters with options of its own, for example layers that begin to train later.
 
         Raises:
-            ArgumentError, DtypeError: as the constructor.
+            ArgumentError, DtypeError, StateError: as the constructor.
         """
         op = self._name
         if not isinstance(param_group, Mapping) or "params" not in param_group:
@@ -83,18 +94,29 @@ class Optimizer(ABC):
                 f"{op} needs each group to be a dict with its Tensors under 'params'.",
                 describe(group=param_group),
             )
-        unknown = [name for name in param_group if name != "params" and name not in self.defaults]
+        unknown = [name for name in param_group if name not in (*self.defaults, "params", INITIAL_LR)]
         if unknown:
             raise ArgumentError(
                 f"{op} has the options {', '.join(self.defaults)}.",
                 f"a group with {', '.join(map(str, unknown))}",
             )
         given = param_group["params"]
+        if isinstance(given, (str, np.ndarray, set, frozenset)) or not isinstance(given, (Tensor, Iterable)):
+            raise DtypeError(
+                f"{op} needs the Tensors of a group in an order, as a list or an iterator.",
+                describe(params=given),
+            )
         params = [given] if isinstance(given, Tensor) else list(given)
         seen = {id(held) for group in self.param_groups for held in group["params"]}
         for param in params:
             if not isinstance(param, Tensor):
                 raise DtypeError(f"{op} optimises Tensors.", describe(parameter=param))
+            if isinstance(param, UninitializedParameter):
+                raise StateError(
+                    f"{op} needs parameters whose shapes are known.",
+                    describe(parameter=param),
+                    "Call the model once on an input like those to come, then make the optimiser.",
+                )
             if param.dtype.kind != "f" or not param.is_leaf:
                 raise DtypeError(
                     f"{op} optimises floating Tensors that were made, not calculated.",
@@ -111,7 +133,7 @@ class Optimizer(ABC):
                 raise ArgumentError(f"{op} needs each parameter once.", describe(parameter=param))
             seen.add(id(param))
         options = {**self.defaults, **{k: v for k, v in param_group.items() if k != "params"}}
-        self._check(options)
+        self._check_group(options)
         self.param_groups.append({"params": params, **options})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -137,13 +159,15 @@ class Optimizer(ABC):
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    state = self.state.setdefault(param, {})
-                    self._update(param._data, param.grad._data, state, group)
-                    # Tells a backward that is still to come that its inputs have changed.
-                    param._version[0] += 1
+        # As in all arithmetic here, infinities and NaN come out without a warning of NumPy's.
+        with np.errstate(all="ignore"):
+            for group in self.param_groups:
+                for param in group["params"]:
+                    if param.grad is not None:
+                        state = self.state.setdefault(param, {})
+                        self._update(param._data, param.grad._data, state, group)
+                        # Tells a backward that is still to come that its inputs have changed.
+                        param._version[0] += 1
         return loss
 
     def _room(self, like: Array, number: int = 0) -> Array:
@@ -168,7 +192,7 @@ class Optimizer(ABC):
         groups = []
         for group in self.param_groups:
             own = [numbers.setdefault(param, len(numbers)) for param in group["params"]]
-            options = {name: _plain(value) for name, value in group.items() if name != "params"}
+            options = {name: plain(value) for name, value in group.items() if name != "params"}
             groups.append({**options, "params": own})
         state = {
             number: {name: _copied(value) for name, value in self.state[param].items()}
@@ -198,7 +222,9 @@ class Optimizer(ABC):
         for group in groups:
             # An option that the state doesn't know of, being older, keeps its default.
             found = {name: group.get(name, default) for name, default in self.defaults.items()}
-            self._check(found)
+            if INITIAL_LR in group:
+                found[INITIAL_LR] = group[INITIAL_LR]
+            self._check_group(found)
             options.append(found)
         state = {}
         for key, kept in state_dict["state"].items():
@@ -233,7 +259,7 @@ class Optimizer(ABC):
                     )
                 found[name] = array.astype(param.dtype)
             elif name == "step":
-                found[name] = as_integer(_plain(value), f"step of parameter {number}", op, least=0)
+                found[name] = as_integer(plain(value), f"step of parameter {number}", op, least=0)
             else:
                 raise ArgumentError(
                     f"{op} needs {name} of parameter {number} as an array.", describe(**{name: value})
@@ -274,12 +300,12 @@ def _read_groups(op: str, state_dict: Any) -> tuple[list[Mapping[str, Any]], lis
     return list(state_dict["param_groups"]), numbers
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """An option as files hold it: NumPy's numbers as Python's, tuples as lists."""
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value.item() if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0 else value
 
 
 def _copied(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else _plain(value)
+    return value.copy() if isinstance(value, np.ndarray) else plain(value)
