@@ -15,15 +15,16 @@ from click.testing import CliRunner
 
 from tilewright._version import __version__
 from tilewright.cli import app as app_module
+from tilewright.cli import options
 from tilewright.cli.app import app
 from tilewright.cli.text import print_json, program
-from tilewright.cli.train import DATASETS, MODELS, OPTIMIZERS
 from tilewright.data import DATASET_NAMES
+from tilewright.data.augment import AUGMENTATIONS
 from tilewright.errors import ArgumentError
 from tilewright.nn import models
-from tilewright.train import presets
+from tilewright.train import presets, schedules, tasks
 
-COMMANDS = ("train", "predict", "summary", "info", "explain", "bench", "cache")
+COMMANDS = ("train", "resume", "compare", "predict", "summary", "info", "explain", "bench", "cache")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
@@ -59,7 +60,36 @@ def test_the_version(tilewright: Command) -> None:
             ["train", "digits", "--optimizer", "adam", "--lr", "1e-3", "--momentum", "0.5"],
             "--momentum belongs to",
         ),
-        (["train", "digits", "--optimizer", "adam"], "--optimizer adam needs --lr"),
+        (
+            ["train", "digits", "--optimizer", "adam"],
+            "The optimiser adam needs a learning rate: digitnet comes",
+        ),
+        (
+            ["train", "digits", "--model", "unet5"],
+            "Invalid value for '--model': 'unet5' is not one of 'digitnet',",
+        ),
+        (["train", "digits", "--input", "8,x"], "'8,x' isn't a list of sizes such as 1,28,28."),
+        (["train", "digits", "--class-weight", "even"], "'even' is neither 'balanced' nor a list of numbers"),
+        (["train", "digits", "--augment", "spin"], "An augmentation is one of flip, flip-vertical, shift,"),
+        (["train", "digits", "--augment", "flip,,shift=1"], "isn't a list of words such as shift=2,flip."),
+        (
+            ["train", "digits", "--clip-norm", "1", "--clip-value", "1"],
+            "needs clip_norm or clip_value, not both",
+        ),
+        (["train", "digits", "--min-delta", "0.1"], "Early stopping needs a patience beside its min_delta."),
+        (["train", "digits", "--loss", "l1"], "Trainer takes loss for the task 'regress' only."),
+        (
+            ["train", "--data", "nothing.txt"],
+            "Data of one's own is a folder of images by class, an .npz archive",
+        ),
+        (["resume"], "Missing argument 'RUN'."),
+        (["resume", "nowhere"], "Resuming needs the folder of a run, with config.toml and last.safetensors."),
+        (["compare"], "Missing argument 'RUNS...'."),
+        (["compare", "nowhere"], "Comparing needs at least two runs. Received: runs=['nowhere']."),
+        (
+            ["compare", "here", "there"],
+            "Comparing needs the folders of runs, with config.toml and metrics.csv.",
+        ),
         (["predict", "run"], "Missing argument 'IMAGES...'."),
         (["predict", "run", "a.png", "--invert", "perhaps"], "'perhaps' is not one of 'auto', 'yes', 'no'"),
         (["summary", "lenet5", "--input", "1,x"], "'1,x' isn't a list of sizes such as 1,28,28."),
@@ -120,9 +150,13 @@ def test_an_unexpected_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_names_written_out_are_those_of_the_library() -> None:
-    assert DATASETS == DATASET_NAMES
-    assert MODELS == models.NAMES
-    assert OPTIMIZERS == presets.OPTIMIZERS
+    assert options.DATASETS == DATASET_NAMES
+    assert set(options.MODELS) == set(presets.TRAINABLE) <= set(models.NAMES)
+    assert options.OPTIMIZERS == presets.OPTIMIZERS
+    assert options.SCHEDULES == schedules.SCHEDULES
+    assert options.TASKS == tasks.TASKS
+    assert tuple(tasks.LOSSES) == options.LOSSES
+    assert options.AUGMENTATIONS == AUGMENTATIONS
 
 
 def test_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:

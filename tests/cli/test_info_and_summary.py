@@ -86,8 +86,27 @@ def test_a_ready_network_is_summarised(tilewright: Command, model: str) -> None:
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"])
 
 
-def test_lenet_has_its_known_size(tilewright: Command) -> None:
-    assert tilewright("summary", "lenet5", "--json").json["parameters"] == 61706
+@pytest.mark.parametrize(
+    ("name", "input_shape", "parameters", "multiplications"),
+    [
+        ("lenet5", [1, 1, 28, 28], 61_706, None),
+        # The last column is torchvision's, of multiplications with one addition each, in units of 10 million.
+        ("resnet18", [1, 3, 224, 224], 11_689_512, 181),
+        ("resnet50", [1, 3, 224, 224], 25_557_032, 409),
+        ("mobilenet_v2", [1, 3, 224, 224], 3_504_872, 30),
+        ("tcn", [1, 1, 256], 34_666, None),
+        ("c3d", [1, 3, 16, 64, 64], 181_834, None),
+        ("dcgan_generator", [1, 100, 1, 1], 3_576_704, None),
+    ],
+)
+def test_networks_have_their_known_sizes(
+    tilewright: Command, name: str, input_shape: list[int], parameters: int, multiplications: int | None
+) -> None:
+    found = tilewright("summary", name, "--json").json
+    assert (found["input_shape"], found["parameters"]) == (input_shape, parameters)
+    if multiplications is not None:
+        # Pools are counted here and not there: half a percent at most.
+        assert found["flops"] / 2e7 == pytest.approx(multiplications, rel=0.02)
 
 
 def test_a_run_is_summarised_for_the_images_it_learnt_from(tilewright: Command, digits_run: Path) -> None:
@@ -102,9 +121,15 @@ def test_a_run_is_summarised_for_the_images_it_learnt_from(tilewright: Command, 
     [
         (
             ["lenet6"],
-            "summary needs a run, a model.safetensors file, or one of digitnet, lenet5, autoencoder.",
+            "summary needs a run, a model.safetensors file, or one of digitnet, lenet5, autoencoder, resnet20,",
         ),
-        (["lenet5", "--input", "28,28"], "A ready network takes images of (channels, height, width)."),
+        (["lenet5", "--input", "28,28"], "lenet5 takes samples of (channels, height, width)."),
+        (
+            ["tcn", "--input", "1,28,28"],
+            "tcn takes samples of (channels, length). Received: shape=(1, 28, 28).",
+        ),
+        (["vgg11", "--input", "3,28,28"], "vgg11 needs an image of at least 32×32."),
+        (["dcgan_generator", "--input", "9,2,2"], "dcgan_generator takes samples of (numbers, 1, 1)."),
         (["lenet5", "--input", "1,4,4"], "lenet5 needs an image of at least 8×8."),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 from cli.commands import Command
 
 from tilewright.train import checkpoint
-from tilewright.train.config import read_config
+from tilewright.train.config_file import read_config
 
 EVERYTHING = [
     "config.toml",
@@ -29,6 +29,7 @@ EVERYTHING = [
     "metrics.csv",
     "mistakes.png",
     "model.safetensors",
+    "report.json",
     "samples",
 ]
 
@@ -279,11 +280,11 @@ def test_a_run_stopped_from_outside_can_be_taken_up(
         assert process.returncode == 130
         assert out == ""
         stopped = r"Stopped by Ctrl-C after step \d+ of 216, and saved\. "
-        assert re.fullmatch(stopped + "Go on with: .* train digits --out .* --resume", err.splitlines()[-1])
+        assert re.fullmatch(stopped + f"Go on with: .* resume {re.escape(str(run))}", err.splitlines()[-1])
         assert "Traceback" not in err
     else:
         assert process.returncode == -number
-    assert tilewright("train", "digits", "--out", run, "--resume", "--quiet", "--no-pictures").code == 0
+    assert tilewright("resume", run, "--quiet", "--no-pictures").code == 0
     assert weights(run) == weights(whole_run)
     assert (run / "model.safetensors").read_bytes() == (whole_run / "model.safetensors").read_bytes()
 

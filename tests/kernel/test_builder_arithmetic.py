@@ -23,7 +23,9 @@ def nothing_kept_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TILEWRIGHT_KERNEL_CACHE", "off")
 
 
-MEMORY: dict[str, Any] = {**DTYPES, "i64": np.int64, "i32": np.int32, "i8": np.int8, "i1": np.bool_}
+MEMORY: dict[str, Any] = {
+    **DTYPES, "i64": np.int64, "i32": np.int32, "i16": np.int16, "i8": np.int8, "i1": np.bool_,
+}  # fmt: skip
 
 
 def elementwise(
@@ -169,6 +171,7 @@ def test_integers(target: Target, type: str) -> None:
         lambda a, b: a * b,
         lambda a, b: a & b,
         lambda a, b: a | b,
+        lambda a, b: a ^ b,
         lambda a, b: 5 - a,
         lambda a, b: a << 3,
     ]
@@ -181,6 +184,10 @@ def test_integers(target: Target, type: str) -> None:
     for compare in (lambda a, b: a < b, lambda a, b: a >= b, lambda a, b: a > b, lambda a, b: a <= b):
         found = elementwise(target, type, lambda f, a, b, do=compare: do(a, b), a, b, into="i1")
         np.testing.assert_array_equal(found, compare(a, b))
+    # Zeros move down from above, not the sign.
+    unsigned = {"i32": np.uint32, "i64": np.uint64}[type]
+    found = elementwise(target, type, lambda f, a: a >> 5, signed)
+    np.testing.assert_array_equal(found, (signed.view(unsigned) >> unsigned(5)).view(dtype))
     # Division is for numbers that are not negative.
     a, b = np.broadcast_arrays(x[:, None], x[None, 1:])
     np.testing.assert_array_equal(elementwise(target, type, lambda f, a, b: a // b, a, b), a // b)
@@ -197,6 +204,10 @@ def test_conversions(target: Target) -> None:
         np.testing.assert_array_equal(found, whole.astype(dtype))
     narrow = elementwise(target, "i64", lambda f, a: f.convert(a, wide("i32", a)), whole, into="i32")
     np.testing.assert_array_equal(narrow, whole.astype(np.int32))
+    half = elementwise(target, "i64", lambda f, a: f.convert(a, wide("i16", a)), whole, into="i16")
+    np.testing.assert_array_equal(half, whole.astype(np.int16))
+    wider = elementwise(target, "i16", lambda f, a: f.convert(a, wide("i64", a)), half, into="i64")
+    np.testing.assert_array_equal(wider, half)
     back = elementwise(target, "i32", lambda f, a: f.convert(a, wide("i64", a)), narrow, into="i64")
     np.testing.assert_array_equal(back, narrow.astype(np.int64))
     x = special("double")

@@ -22,9 +22,12 @@ from tilewright.lens import (
     curves,
     features,
     kernels,
+    masks,
     matrix,
     mistakes,
+    predictions,
     reconstruction,
+    runs,
     style,
 )
 
@@ -35,6 +38,7 @@ COLOURS = RANDOM.random((40, 3, 9, 9))
 WEIGHTS = RANDOM.normal(size=(16, 3, 5, 5))
 COUNTS = RANDOM.integers(0, 20000, (10, 10))
 MANY_COUNTS = RANDOM.integers(0, 3000, (30, 30))
+MASKS = RANDOM.integers(0, 3, (12, 8, 8))
 STEP = np.repeat([0.0, 1.0, 0.0], 6)
 TEN = [str(digit) for digit in range(10)]
 ROWS = [
@@ -62,6 +66,9 @@ PLAIN: dict[str, Draw] = {
     "reconstruction": lambda path: reconstruction.draw_reconstruction(
         IMAGES, 0.9 * IMAGES, path, ratio=24.5, baselines={"mean image": IMAGES.mean(axis=0)}
     ),
+    "masks": lambda path: masks.draw_masks(IMAGES, MASKS, np.roll(MASKS, 1), ["ground", "one", "two"], path),
+    "predictions": lambda path: predictions.draw_predictions(IMAGES[:, 0, 0], IMAGES[:, 0, 1], path),
+    "runs": lambda path: runs.draw_runs({"first": ROWS, "second": ROWS[::3]}, path),
     "bands": lambda path: bands.draw_panels([("step", STEP), ("picture", IMAGES[0, 0])], path, "Panels"),
     "compare": lambda path: compare.draw_series(np.arange(18), {"step": STEP}, path, "n", "value", "Step"),
     "matrix": lambda path: matrix.draw_matrix(matrix.convolution_matrix([1, -2, 1], 8), path),
@@ -112,6 +119,23 @@ CROWDED: dict[str, Draw] = {
     "one reconstruction": lambda path: reconstruction.draw_reconstruction(
         IMAGES[:1], IMAGES[:1], path, ratio=1
     ),
+    "forty long classes": lambda path: masks.draw_masks(
+        COLOURS[:1],
+        MASKS[:1, :1, :1] * 13 + np.zeros((1, 9, 9), int),
+        np.full((1, 9, 9), -100),
+        [f"{place} {LONG[:place]}" for place in range(40)],
+        path,
+    ),
+    "one class of pixels": lambda path: masks.draw_masks(IMAGES[:, 0], 0 * MASKS, 0 * MASKS, [LONG], path),
+    "one answer": lambda path: predictions.draw_predictions([1e9], [-1e9], path, [LONG]),
+    "many answers": lambda path: predictions.draw_predictions(
+        RANDOM.normal(size=(9000, 7)) * 1e-7, RANDOM.normal(size=(9000, 7)) * 1e7, path, [LONG] * 7
+    ),
+    "answers that broke": lambda path: predictions.draw_predictions(
+        [[1.0, 2.0], [1.0, 2.0]], [[np.nan, 1.0], [np.inf, 1.0]], path
+    ),
+    "thirty runs": lambda path: runs.draw_runs({f"{i} {LONG[:i]}": ROWS[i:] for i in range(30)}, path, LONG),
+    "a run of one row": lambda path: runs.draw_runs({LONG: [{"step": 1, "val_loss": 12345.6}]}, path),
     "six mixed panels": lambda path: bands.draw_panels(
         [(LONG, IMAGES[0, 0]), ("b", {LONG: STEP, "two": STEP, "three": -STEP}), ("c", STEP * 1e7)] * 2,
         path,

@@ -22,19 +22,17 @@ from tilewright.train.config import (
     OptimizerConfig,
     RunConfig,
     TrainingConfig,
-    config_from,
     describe_run,
-    read_config,
     same_facts,
-    write_config,
 )
+from tilewright.train.config_file import config_from, read_config, write_config
 
 CONFIG = RunConfig(
     ModelConfig("digitnet", {"in_channels": 1, "image_size": (6, 8), "keep": 0.8}),
     DataConfig("digits", 1437, 360, (1, 8, 8), ("0", "T-shirt/top"), 0.30526, 0.37589, "some/folder"),
     OptimizerConfig("SGD", {"lr": 0.01, "momentum": 0.9, "nesterov": False}),
     TrainingConfig("classify", 30, 60, 2**63 - 1, 100, 20),
-    {"tilewright": "0.1.0"},
+    versions={"tilewright": "0.1.0"},
 )
 
 
@@ -100,7 +98,10 @@ def test_the_folder_of_the_data_may_be_unknown(tmp_path: Path) -> None:
         ({"data__image_shape": []}, r"needs data\.image_shape to be a list of one to eight sizes"),
         ({"data__folder": 3}, r"needs data\.folder to be a text that isn't empty\."),
         ({"data__train_samples": -1}, r"needs data\.train_samples to be a whole number from 0 to"),
-        ({"training__task": "guess"}, r"needs training\.task to be one of classify, reconstruct\."),
+        (
+            {"training__task": "guess"},
+            r"needs training\.task to be one of classify, reconstruct, regress, segment\.",
+        ),
         ({"training__epochs": 0}, r"needs training\.epochs to be a whole number from 1 to"),
         ({"training__epochs": 1.5}, r"needs training\.epochs to be a whole number from 1 to"),
         ({"training__batch_size": True}, r"needs training\.batch_size to be a whole number from 1 to"),
@@ -180,7 +181,7 @@ def test_a_network_of_ones_own_is_noted_by_its_class() -> None:
     training = TrainingConfig("classify", 1, 10, 0, 100, 20)
     found = describe_run(model, (data.train, data.test), Adam(model.parameters()), training)
     assert found.model == ModelConfig("Sequential", {})
-    assert found.data == DataConfig("of one's own", 50, 21, (1, 6, 6))
+    assert found.data == DataConfig("own data", 50, 21, (1, 6, 6))
     assert config_from(json.loads(json.dumps(found.to_dict())), "x") == found
 
 

@@ -1,4 +1,7 @@
-"""The command ``tilewright``: train, predict, summary, info, explain, bench, cache. Parsing, printing."""
+"""The command ``tilewright``: parsing and printing.
+
+train, resume, compare, predict, summary, info, explain, bench, cache.
+"""
 
 from __future__ import annotations
 

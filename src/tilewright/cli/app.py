@@ -13,9 +13,11 @@ import click
 from tilewright._version import __version__
 from tilewright.cli.bench import bench
 from tilewright.cli.cache import cache
+from tilewright.cli.compare import compare
 from tilewright.cli.explain import explain
 from tilewright.cli.info import info
 from tilewright.cli.predict import predict
+from tilewright.cli.resume import resume
 from tilewright.cli.summary import summary
 from tilewright.cli.text import ShowsExamples
 from tilewright.cli.train import train
@@ -64,6 +66,7 @@ def _end(ctx: click.Context, code: int, message: str, label: str = "error: ") ->
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     examples=(
         ("tilewright train digits", "train on 1,797 real digits, in under a minute"),
+        ("tilewright compare runs/a runs/b", "two runs side by side"),
         ("tilewright predict runs/digits-digitnet seven.png", "name what is in a picture"),
         ("tilewright summary lenet5", "the layers, and what they cost"),
         ("tilewright info", "the processor, and what computes on it"),
@@ -75,7 +78,7 @@ def app(debug: bool) -> None:
     """Train small convolutional networks on a CPU, and use them."""
 
 
-for command in (train, predict, summary, info, explain, bench, cache):
+for command in (train, resume, compare, predict, summary, info, explain, bench, cache):
     app.add_command(command)
 
 

@@ -1,19 +1,52 @@
-"""What ``tilewright train`` says at the end."""
+"""What ``tilewright train`` and ``tilewright resume`` say at the end."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from tilewright.cli.text import near, percent, program, quoted
+from tilewright.cli.text import near, percent, print_json, program, quoted
 
 if TYPE_CHECKING:
     from tilewright.train import Result, Trainer
     from tilewright.train.report import Reconstruction, Report
+
+
+# Figures of a task that has no accuracy, or more to say than it.
+_FIGURES = {
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R²",
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "mean F1",
+    "top_5_accuracy": "among the best five",
+}
+_SHARES = ("mean_iou", "mean_dice", "balanced_accuracy", "top_5_accuracy")
+
+
+def finish(trainer: Trainer, result: Result, *, as_json: bool, quiet: bool) -> None:
+    """Print the result, for people or for programs."""
+    from tilewright.train.result import as_dict
+
+    if as_json:
+        print_json(as_dict(trainer.config, result))
+    else:
+        print_result(trainer, result, hints=not quiet)
+
+
+def parting(error: KeyboardInterrupt, run: Path) -> str:
+    """What Ctrl-C is answered with."""
+    from tilewright.train import TrainingInterrupted
+
+    go_on = f"Go on with: {program()} resume {quoted(run)}"
+    if isinstance(error, TrainingInterrupted):
+        return f"Stopped by Ctrl-C after step {error.step} of {error.total}, and saved. {go_on}"
+    return f"Stopped by Ctrl-C. The last save is kept. {go_on}"
 
 
 def print_result(trainer: Trainer, result: Result, *, hints: bool) -> None:
@@ -21,7 +54,9 @@ def print_result(trainer: Trainer, result: Result, *, hints: bool) -> None:
     report = result.report
     if report is None or trainer.run is None:
         return
-    click.echo(_verdict(result, report))
+    click.echo(_verdict(trainer.config.training.task, result, report))
+    if hints and report.test.figures:
+        click.echo(_figures(report.test.figures))
     if report.reconstruction is not None:
         click.echo(_comparison(report.reconstruction))
     for notice in report.notices:
@@ -39,11 +74,26 @@ def print_result(trainer: Trainer, result: Result, *, hints: bool) -> None:
         click.echo(f"  {click.style(f'{command:<{width}}', bold=True)}  {purpose}")
 
 
-def _verdict(result: Result, report: Report) -> str:
+def _figures(figures: dict[str, float]) -> str:
+    parts = [
+        f"{_FIGURES.get(name, name)} {percent(value) if name in _SHARES else f'{value:.4g}'}"
+        for name, value in figures.items()
+    ]
+    words = ", ".join(parts)
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _verdict(task: str, result: Result, report: Report) -> str:
     from tilewright.train.progress import duration
 
     test, best, last = report.test, result.best, result.last
     span = f"{result.steps:,} steps in {duration(result.seconds)} of training"
+    if result.stopped_early:
+        span += ", stopped early"
+    if task == "segment":
+        headline = f"Test mean IoU {percent(test.figures['mean_iou'])} of {test.images:,} held-out images"
+        after = "" if last.score is None else f"; after the last step {percent(last.score)}"
+        return f"{click.style(headline, bold=True)} (best weights, of step {best.step:,}{after}); {span}."
     if test.accuracy is None:
         after = f"after the last step {last.loss:.5f}"
         return f"Test loss {test.loss:.5f} (best weights, of step {best.step:,}; {after}); {span}."
@@ -73,9 +123,13 @@ def next_commands(trainer: Trainer, report: Report) -> list[tuple[str, str]]:
     """Three commands that work by copy and paste, and what each is for."""
     tool, run = program(), trainer.run
     folder = run.path if run is not None else Path("runs")
-    dataset = trainer.config.data.name
-    data = trainer.config.data.folder
-    source = f" --data {quoted(near(Path(data)))}" if data else ""
+    recipe = trainer.config.recipe
+    words = [str(recipe["dataset"])] if "dataset" in recipe else []
+    if "data" in recipe:
+        words.append(f"--data {quoted(near(Path(recipe['data'])))}")
+    if "input" in recipe:
+        words.append(f"--input {','.join(map(str, recipe['input']))}")
+    source = " ".join(words)
     summary = (f"{tool} summary {quoted(folder)}", "the network's layers, and what they cost")
     if trainer.config.training.task == "classify":
         images = run.samples if run is not None and report.samples else Path("YOUR-IMAGES")
@@ -83,40 +137,17 @@ def next_commands(trainer: Trainer, report: Report) -> list[tuple[str, str]]:
         return [
             (f"{tool} predict {quoted(folder)} {quoted(images)}", "name what is in pictures"),
             summary,
-            (f"{tool} train {dataset}{source} --model {other}", "the same images, another network"),
+            (f"{tool} train {source} --model {other}", "the same images, another network"),
+        ]
+    if trainer.config.training.task != "reconstruct":
+        longer = f"{tool} resume {quoted(folder)} --epochs {2 * trainer.epochs}"
+        return [
+            summary,
+            (longer, "go on for twice as long"),
+            (f"{tool} info", "what computes on this machine"),
         ]
     return [
         summary,
-        (f"{tool} train {dataset}{source} --model digitnet", "classify the same images"),
+        (f"{tool} train {source} --model digitnet --task classify", "classify the same images"),
         (f"{tool} info", "what computes on this machine"),
     ]
-
-
-def result_as_dict(trainer: Trainer, result: Result) -> dict[str, Any]:
-    """The result for programs."""
-    report, config = result.report, trainer.config
-    found: dict[str, Any] = {
-        "run": result.run_dir,
-        "model": config.model.name,
-        "dataset": config.data.name,
-        "task": config.training.task,
-        "epochs": config.training.epochs,
-        "steps": result.steps,
-        "seconds": round(result.seconds, 3),
-        "best": asdict(result.best),
-        "last": asdict(result.last),
-    }
-    if report is not None:
-        test = report.test
-        found["test"] = {
-            "loss": test.loss,
-            "accuracy": test.accuracy,
-            "correct": test.correct,
-            "images": test.images,
-        }
-        if report.reconstruction is not None:
-            found["reconstruction"] = {**asdict(report.reconstruction), "ratio": report.reconstruction.ratio}
-        found["pictures"] = [str(path) for path in report.pictures]
-        found["samples"] = [str(path) for path in report.samples]
-        found["notices"] = report.notices
-    return found

@@ -8,23 +8,9 @@ from typing import Any
 
 import click
 
+from tilewright.cli.options import Shape
 from tilewright.cli.text import ShowsExamples, print_json
-from tilewright.errors import ArgumentError, describe
-
-
-class Shape(click.ParamType):  # type: ignore[type-arg]
-    """``1,28,28`` as a tuple of sizes."""
-
-    name = "C,H,W"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The sizes, each a whole number from 1 on."""
-        if isinstance(value, tuple):
-            return value
-        sizes = tuple(int(part) if part.strip().isdecimal() else 0 for part in str(value).split(","))
-        if min(sizes) < 1:
-            self.fail(f"{value!r} isn't a list of sizes such as 1,28,28.", param, ctx)
-        return sizes
+from tilewright.errors import ArgumentError
 
 
 @click.command(
@@ -32,6 +18,7 @@ class Shape(click.ParamType):  # type: ignore[type-arg]
     short_help="A network's layers, their sizes and what they cost.",
     examples=(
         ("tilewright summary lenet5", ""),
+        ("tilewright summary resnet50", "for the images it was drawn for, 3×224×224"),
         ("tilewright summary digitnet --input 3,32,32", "for colour images"),
         ("tilewright summary runs/digits-digitnet --json", ""),
     ),
@@ -42,8 +29,8 @@ class Shape(click.ParamType):  # type: ignore[type-arg]
 def summary(model: str, shape: tuple[int, ...] | None, as_json: bool) -> None:
     """Show the layers of MODEL: output shapes, parameters, FLOPs and receptive fields.
 
-    MODEL is a ready network (digitnet, lenet5, autoencoder), a run folder, or a model.safetensors file.
-    A folder that has a ready network's name is written with its path: ./lenet5.
+    MODEL is a ready network (lenet5, resnet18, unet, …: any other word lists them), a run folder, or a
+    model.safetensors file. A folder that has a ready network's name is written with its path: ./lenet5.
     """
     from tilewright.nn import summary as summarise
 
@@ -75,12 +62,9 @@ def _find(named: str, shape: tuple[int, ...] | None) -> tuple[Any, tuple[int, ..
 
 def _ready(name: str, shape: tuple[int, ...] | None) -> tuple[Any, tuple[int, ...]]:
     from tilewright.nn import models
+    from tilewright.nn.init import skipped
 
-    # The images of MNIST, unless other ones are named.
-    shape = shape or (1, 28, 28)
-    if len(shape) != 3:
-        raise ArgumentError(
-            "A ready network takes images of (channels, height, width).", describe(input=shape)
-        )
-    channels, *size = shape
-    return models.create(name, in_channels=channels, image_size=tuple(size)), shape
+    shape = shape or models.INPUTS[name]
+    # Sizes and costs don't depend on the weights, of which large networks have a hundred million.
+    with skipped():
+        return models.for_sample(name, shape), shape

@@ -14,6 +14,9 @@ below**, and a magenta pixel is one that is not a finite number.
 :func:`confusion.draw_confusion`              which classes are taken for which
 :func:`mistakes.draw_mistakes`                the most confident wrong answers
 :func:`reconstruction.draw_reconstruction`    an autoencoder beside its baselines
+:func:`masks.draw_masks`                      a segmentation beside what it should be
+:func:`predictions.draw_predictions`          numbers that were said over those that should have been
+:func:`runs.draw_runs`                        several training runs side by side
 :func:`bands.draw_panels`                     curves and pictures side by side
 :func:`compare.draw_series`                   several curves in one plot
 :func:`matrix.convolution_matrix`             a convolution as the matrix it is
@@ -30,9 +33,12 @@ from tilewright.lens import (
     curves,
     features,
     kernels,
+    masks,
     matrix,
     mistakes,
+    predictions,
     reconstruction,
+    runs,
     style,
 )
 
@@ -43,8 +49,11 @@ __all__ = [
     "curves",
     "features",
     "kernels",
+    "masks",
     "matrix",
     "mistakes",
+    "predictions",
     "reconstruction",
+    "runs",
     "style",
 ]

@@ -28,21 +28,33 @@ _RATIO_FOR_LOG = 20.0
 _MOST_EPOCH_LABELS = 10
 
 
-class _Measure(NamedTuple):
-    """One panel: what is measured, and which way is better."""
+class Measure(NamedTuple):
+    """One panel: what is measured, and which way is better.
+
+    Attributes:
+        name: what it is called.
+        training: the column of its values while learning; empty where there are none.
+        validation: the column of its values on held-out samples.
+        smaller_is_better: whether it is.
+        is_share: whether values lie between 0 and 1 and are drawn as percentages.
+    """
 
     name: str
     training: str
     validation: str
     smaller_is_better: bool
+    is_share: bool
 
 
-_LOSS = _Measure("loss", "train_loss", "val_loss", True)
-_ACCURACY = _Measure("accuracy", "train_accuracy", "val_accuracy", False)
+LOSS = Measure("loss", "train_loss", "val_loss", True, False)
+ACCURACY = Measure("accuracy", "train_accuracy", "val_accuracy", False, True)
 
 
 def draw_curves(
-    rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], title: str = "Training"
+    rows: Sequence[Mapping[str, Any]],
+    path: str | os.PathLike[str],
+    title: str = "Training",
+    score: Measure = ACCURACY,
 ) -> Path:
     """Draw loss and accuracy over the steps of a run, with its epochs and the best validation marked.
 
@@ -53,6 +65,7 @@ def draw_curves(
             Accuracies lie between 0 and 1. A value that was measured but is not finite is marked on the axis.
         path: the PNG file to write.
         title: the headline.
+        score: what the second panel shows instead of the accuracy.
 
     Returns:
         The path of the picture. It has one panel when no accuracy was measured, as for an autoencoder.
@@ -66,9 +79,9 @@ def draw_curves(
     PosixPath('curves.png')
     """
     style.ready(path)
-    steps, columns = _read(rows)
-    measures = [measure for measure in (_LOSS, _ACCURACY) if _measured(columns, measure)]
-    if _LOSS not in measures:
+    steps, columns = read_rows("draw_curves", rows, (LOSS, score))
+    measures = [measure for measure in (LOSS, score) if _measured(columns, measure)]
+    if LOSS not in measures:
         raise ArgumentError(
             "draw_curves needs at least one finite train_loss or val_loss.", describe(rows=len(rows))
         )
@@ -82,29 +95,43 @@ def draw_curves(
     return page.save(path)
 
 
-def _read(rows: Sequence[Mapping[str, Any]]) -> tuple[Floats, dict[str, Floats]]:
-    """The columns as float64, in the order of the steps; NaN where nothing was measured, infinity kept."""
+def read_rows(
+    function: str, rows: Sequence[Mapping[str, Any]], measures: Sequence[Measure]
+) -> tuple[Floats, dict[str, Floats]]:
+    """The columns as float64, in the order of the steps; NaN where nothing was measured, infinity kept.
+
+    Args:
+        function: who asks, for messages.
+        rows: as :func:`draw_curves` takes them.
+        measures: whose columns are wanted, beside ``epoch``.
+
+    Raises:
+        ArgumentError: as :func:`draw_curves`.
+    """
     if not rows:
-        raise ArgumentError("draw_curves needs at least one row of measurements.", describe(rows=rows))
+        raise ArgumentError(f"{function} needs at least one row of measurements.", describe(rows=rows))
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise ArgumentError(
-                "draw_curves needs rows that are mappings.", describe(**{f"rows[{place}]": row})
+                f"{function} needs rows that are mappings.", describe(**{f"rows[{place}]": row})
             )
     names = ["step", "epoch"]
-    for measure in (_LOSS, _ACCURACY):
+    for measure in measures:
         names += [measure.training, measure.validation]
-    table = {name: np.array([_value(row, place, name) for place, row in enumerate(rows)]) for name in names}
+    table = {
+        name: np.array([_value(function, row, place, name) for place, row in enumerate(rows)])
+        for name in names
+    }
     if not np.isfinite(table["step"]).all():
         wrong = int(np.argmin(np.isfinite(table["step"])))
         raise ArgumentError(
-            "draw_curves needs a finite step in every row.", f"row {wrong}: {dict(rows[wrong])!r}"
+            f"{function} needs a finite step in every row.", f"row {wrong}: {dict(rows[wrong])!r}"
         )
     order = np.argsort(table["step"], kind="stable")
     return table.pop("step")[order], {name: column[order] for name, column in table.items()}
 
 
-def _value(row: Mapping[str, Any], place: int, name: str) -> float:
+def _value(function: str, row: Mapping[str, Any], place: int, name: str) -> float:
     given = row.get(name)
     if given is None or (isinstance(given, str) and not given.strip()):
         return float("nan")
@@ -112,13 +139,13 @@ def _value(row: Mapping[str, Any], place: int, name: str) -> float:
         value = float(given)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
-            "draw_curves needs numbers in its rows.", f"row {place}: {describe(**{name: given})}"
+            f"{function} needs numbers in its rows.", f"row {place}: {describe(**{name: given})}"
         ) from error
     # Measured and not a number: kept apart from "not measured", so that a run that diverged shows it.
     return value if abs(value) <= LARGEST_PLOTTED else float("inf")
 
 
-def _measured(columns: dict[str, Floats], measure: _Measure) -> bool:
+def _measured(columns: dict[str, Floats], measure: Measure) -> bool:
     return any(bool(np.isfinite(columns[name]).any()) for name in (measure.training, measure.validation))
 
 
@@ -132,19 +159,17 @@ def _extent(steps: Floats, epochs: Floats) -> str:
 
 
 def _panel(
-    page: Page, left: float, width: float, measure: _Measure, steps: Floats, columns: dict[str, Floats]
+    page: Page, left: float, width: float, measure: Measure, steps: Floats, columns: dict[str, Floats]
 ) -> None:
     axes = page.axes(left, _PANEL_TOP, width, _PANEL_HEIGHT)
     training, validation = columns[measure.training], columns[measure.validation]
     values = np.concatenate([training, validation])
     values = values[np.isfinite(values)]
-    logarithmic = (
-        measure.smaller_is_better and values.min() > 0 and values.max() > _RATIO_FOR_LOG * values.min()
-    )
+    logarithmic = is_logarithmic(measure, values)
     style.dress(axes, "step", f"{measure.name} (log scale)" if logarithmic else measure.name)
     entries = _training_line(axes, steps, training)
     entries += _validation_line(axes, steps, validation, measure)
-    _scales(axes, measure, values, logarithmic)
+    scales(axes, measure, values, logarithmic)
     page.make_room(axes)
     _epochs(axes, float(axes.get_position().width) * page.width, steps, columns["epoch"])
     broken = steps[np.isinf(training) | np.isinf(validation)]
@@ -192,7 +217,7 @@ def _running_mean(values: Floats, window: int) -> Floats:
 
 
 def _validation_line(
-    axes: Axes, steps: Floats, values: Floats, measure: _Measure
+    axes: Axes, steps: Floats, values: Floats, measure: Measure
 ) -> list[tuple[str, dict[str, Any]]]:
     known = np.isfinite(values)
     if not known.any():
@@ -208,7 +233,7 @@ def _validation_line(
         "linestyle": "none",
     }  # fmt: skip
     axes.plot([steps[best]], [values[best]], zorder=5, clip_on=False, **ring)
-    value = short(values[best]) if measure.smaller_is_better else f"{100 * values[best]:.2f} %"
+    value = f"{100 * values[best]:.2f} %" if measure.is_share else short(values[best])
     return [("validation", look), (f"best: {value} at step {steps[best]:,.0f}", ring)]
 
 
@@ -255,7 +280,14 @@ def _step(value: float) -> str:
     return f"{value:,.0f}" if abs(value) < 1e6 else f"{value / 1e6:,.6g} M"
 
 
-def _scales(axes: Axes, measure: _Measure, values: Floats, logarithmic: bool) -> None:
+def is_logarithmic(measure: Measure, values: Floats) -> bool:
+    """Whether finite values of a measure are drawn on a logarithmic axis."""
+    falls = measure.smaller_is_better and values.min() > 0
+    return bool(falls and values.max() > _RATIO_FOR_LOG * values.min())
+
+
+def scales(axes: Axes, measure: Measure, values: Floats, logarithmic: bool) -> None:
+    """Ticks of a panel: whole steps below, and at the left what suits the finite ``values`` of a measure."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     low, high = axes.get_xlim()
@@ -263,7 +295,7 @@ def _scales(axes: Axes, measure: _Measure, values: Floats, logarithmic: bool) ->
         axes.set_xlim((low + high) / 2 - 1, (low + high) / 2 + 1)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _step(value)))
-    if not measure.smaller_is_better:
+    if measure.is_share:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{short(100 * value, 5)} %"))
         low, high = axes.get_ylim()
         axes.set_ylim(low, min(high, 1.0 + 0.02 * (1.0 - low)) if high > 1.0 else high)

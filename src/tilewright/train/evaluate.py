@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ from tilewright.autograd.tape import no_grad
 from tilewright.data import DataLoader, Dataset
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.nn import Module
-from tilewright.train.metrics import RunningSums
+from tilewright.train.metrics import confusion_matrix
+from tilewright.train.rows import RunningSums
 from tilewright.train.tasks import Task, find_task
+
+__all__ = ["Evaluation", "as_pair", "batch_for", "confusion_matrix", "evaluate", "softmax"]
 
 Array = np.ndarray[Any, Any]
 
 # Large enough to keep two cores busy, small enough that the widest layer of the ready models takes 25 MB.
 _BATCH = 256
+# Values of a batch of images, at most (4 MiB of float32): a layer may make a hundred times as many.
+_BATCH_VALUES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +31,17 @@ class Evaluation:
     """A network's result on a data set.
 
     Attributes:
-        loss: mean over the images.
+        loss: mean over the images (over the labelled pixels, where pixels are classified).
         accuracy: share of right answers, or None where the task knows no right and wrong.
         correct: how many answers were right.
         images: how many images were judged.
         inputs: the images as the network saw them, (images, …), when asked to keep them; else None.
         outputs: what it said, (images, …), in the same case.
-        labels: the labels, (images,), in the same case.
+        labels: the labels, (images, …), in the same case.
+        figures: the task's other figures by name, such as ``balanced_accuracy``, ``rmse`` or ``mean_iou``.
+        matrix: the confusion matrix (classes, classes), where there are classes.
+        per_class: figures of each class, lists by name.
+        score: the figure that decides which weights are best (more is better); None: the loss does.
     """
 
     loss: float
@@ -41,18 +51,31 @@ class Evaluation:
     inputs: Array | None = None
     outputs: Array | None = None
     labels: Array | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    matrix: Array | None = None
+    per_class: dict[str, list[float]] = field(default_factory=dict)
+    score: float | None = None
 
 
 def evaluate(
-    model: Module, data: Dataset[Any], task: str | Task = "classify", *, keep: bool = False
+    model: Module,
+    data: Dataset[Any],
+    task: str | Task = "classify",
+    *,
+    keep: bool | int = False,
+    batch_size: int | None = None,
 ) -> Evaluation:
     """Run a network over a data set in evaluation mode; the mode it was in returns afterwards.
 
     Args:
         model: the network.
         data: (image, label) samples.
-        task: ``classify`` or ``reconstruct``, or a task made by :func:`~tilewright.train.tasks.find_task`.
-        keep: whether to keep the images, what the network said, and the labels.
+        task: ``classify``, ``reconstruct``, ``regress`` or ``segment``, or a task made by
+            :func:`~tilewright.train.tasks.find_task`.
+        keep: whether to keep the images, what the network said, and the labels; a number keeps those of the
+            first so many images.
+        batch_size: images at a time, which changes nothing but the memory needed; None: up to 256, fewer
+            where they are large.
 
     Raises:
         ArgumentError: the data set is empty.
@@ -64,25 +87,60 @@ def evaluate(
     if len(data) == 0:
         raise ArgumentError("evaluate needs a data set with at least one sample.", describe(samples=0))
     chosen = find_task(task) if isinstance(task, str) else task
+    wanted = (len(data) if keep else 0) if isinstance(keep, bool) else keep
     sums = RunningSums()
+    tally = chosen.tally()
     kept: list[tuple[Array, Array, Array]] = []
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
-            for batch in DataLoader(data, batch_size=_BATCH):
-                images, truth = as_pair(batch)
-                outcome = chosen.run(model, images, truth)
-                sums.add(float(outcome.loss.item()), outcome.correct, outcome.images)
-                if keep:
-                    kept.append((images, outcome.outputs, truth))
+            for batch in DataLoader(data, batch_size=batch_size or batch_for(data)):
+                images, labels = as_pair(batch)
+                outcome = chosen.run(model, images, labels)
+                left = wanted - sums.images
+                sums.add(
+                    float(outcome.loss.item()),
+                    outcome.correct,
+                    outcome.images,
+                    weight=outcome.weight,
+                    judged=outcome.judged,
+                )
+                tally.add(outcome.outputs, outcome.truth)
+                if left > 0:
+                    # Copies, so that three images kept don't hold on to a whole batch.
+                    part = (images, outcome.outputs, outcome.truth)
+                    first, said, truth = (array[:left].copy() for array in part)
+                    kept.append((first, said, truth))
     finally:
         # One by one: a part that was kept in evaluation mode (a frozen batch norm) stays so.
         for module, mode in modes:
             module.training = mode
     accuracy = sums.accuracy if chosen.counts_right else None
-    columns = [np.concatenate(column) for column in zip(*kept, strict=True)] if keep else []
-    return Evaluation(sums.mean_loss, accuracy, sums.correct, sums.images, *columns)
+    inputs, outputs, truths = (
+        (np.concatenate(column) for column in zip(*kept, strict=True)) if kept else (None, None, None)
+    )
+    figures = tally.figures()
+    return Evaluation(
+        sums.mean_loss,
+        accuracy,
+        sums.correct,
+        sums.images,
+        inputs,
+        outputs,
+        truths,
+        figures,
+        tally.matrix,
+        tally.per_class(),
+        {**figures, "accuracy": accuracy}.get(chosen.score),
+    )
+
+
+def batch_for(data: Dataset[Any]) -> int:
+    """How many images of a data set are looked at together when nothing is learnt."""
+    sample = data[0]
+    values = math.prod(np.shape(sample[0])) if isinstance(sample, (tuple, list)) and sample else 1
+    return max(1, min(_BATCH, _BATCH_VALUES // max(1, values)))
 
 
 def as_pair(batch: Any) -> tuple[Array, Array]:
@@ -114,14 +172,3 @@ def softmax(logits: Array) -> Array:
     np.exp(shifted, out=shifted)
     result: Array = shifted / shifted.sum(axis=1, keepdims=True)
     return result
-
-
-def confusion_matrix(truth: Array, answers: Array, classes: int) -> Array:
-    """Counts (classes, classes): a row for each true class, a column for each answer.
-
-    >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 1, 0]), 2)
-    array([[1, 0],
-           [1, 1]])
-    """
-    flat = np.bincount(truth * classes + answers, minlength=classes * classes)
-    return flat.reshape(classes, classes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,17 @@ import numpy as np
 
 from tilewright.data import ImageSet
 from tilewright.errors import ArgumentError, MissingExtraError, TilewrightError, need_extra
-from tilewright.lens.confusion import draw_confusion
-from tilewright.lens.curves import draw_curves
+from tilewright.lens.confusion import MOST_WITH_PERCENT, draw_confusion
+from tilewright.lens.curves import ACCURACY, Measure, draw_curves
 from tilewright.lens.features import draw_features
 from tilewright.lens.kernels import draw_kernels
+from tilewright.lens.masks import draw_masks
 from tilewright.lens.mistakes import draw_mistakes
+from tilewright.lens.predictions import draw_predictions
 from tilewright.lens.reconstruction import draw_reconstruction
 from tilewright.nn import Module
 from tilewright.train.checkpoint import write_whole
-from tilewright.train.evaluate import Evaluation, confusion_matrix, softmax
+from tilewright.train.evaluate import Evaluation, softmax
 from tilewright.train.layers import feature_maps, first_kernels, layer_outputs
 from tilewright.train.run import SAMPLE_PREFIX, RunFolder
 
@@ -29,6 +30,11 @@ Array = np.ndarray[Any, Any]
 
 # Pixels of a sample's longer side, at most: four times MNIST's, fourteen times that of the small digits.
 _SAMPLE_SIZE = 112
+#: What curves show beside the loss, by task; of the others, the accuracy.
+MEASURES = {
+    "segment": Measure("mean IoU", "", "val_mean_iou", False, True),
+    "regress": Measure("R²", "", "val_r2", False, False),
+}
 
 
 class Album:
@@ -64,10 +70,11 @@ class Album:
         else:
             self.drawn.append(path)
 
-    def curves(self, title: str) -> None:
-        """Loss and accuracy over the steps, from ``metrics.csv``."""
-        rows = [asdict(row) for row in self.run.metrics.rows()]
-        self.add("curves.png", lambda path: draw_curves(rows, path, title))
+    def curves(self, title: str, task: str) -> None:
+        """Loss and accuracy (or what the task has instead) over the steps, from ``metrics.csv``."""
+        rows = [row.values() for row in self.run.metrics.rows()]
+        score = MEASURES.get(task, ACCURACY)
+        self.add("curves.png", lambda path: draw_curves(rows, path, title, score))
 
     def network(self, model: Module, image: Array, picture: Array) -> None:
         """The first convolution's kernels, and what each layer makes of ``image`` (seen as ``picture``)."""
@@ -86,12 +93,31 @@ class Album:
         if result.outputs is None or result.labels is None:
             raise ArgumentError("Drawing answers needs an evaluation that kept its outputs.")
         truth, likely = result.labels, softmax(result.outputs)
-        names = classes or tuple(str(number) for number in range(likely.shape[1]))
+        names = _names(classes, likely.shape[1])
         answers = likely.argmax(axis=1)
-        matrix = confusion_matrix(truth, answers, len(names))
-        self.add("confusion.png", lambda path: draw_confusion(matrix, names, path))
+        self.add("confusion.png", lambda path: draw_confusion(_counts(result), names, path))
         sure = likely.max(axis=1)
         self.add("mistakes.png", lambda path: draw_mistakes(pictures, truth, answers, sure, names, path))
+
+    def masks(self, result: Evaluation, pictures: Array, classes: tuple[str, ...], ignored: int) -> None:
+        """Pictures with their true and answered masks, and the confusion of the classes."""
+        if result.outputs is None or result.labels is None:
+            raise ArgumentError("Drawing masks needs an evaluation that kept its outputs.")
+        truth, answers = result.labels, result.outputs.argmax(axis=1)
+        names = _names(classes, result.outputs.shape[1])
+        self.add(
+            "masks.png", lambda path: draw_masks(pictures, truth, answers, names, path, ignore_index=ignored)
+        )
+        # Pixels run to so many digits that only few classes leave room for them.
+        if len(names) <= MOST_WITH_PERCENT:
+            self.add("confusion.png", lambda path: draw_confusion(_counts(result), names, path))
+
+    def predictions(self, result: Evaluation) -> None:
+        """Answers over targets, for numbers."""
+        if result.outputs is None or result.labels is None:
+            raise ArgumentError("Drawing predictions needs an evaluation that kept its outputs.")
+        wanted, said = (array.reshape(len(array), -1) for array in (result.labels, result.outputs))
+        self.add("predictions.png", lambda path: draw_predictions(wanted, said, path))
 
     def reconstruction(
         self, pictures: Array, rebuilt: Array, ratio: float, baselines: Mapping[str, Array]
@@ -101,6 +127,17 @@ class Album:
             "reconstruction.png",
             lambda path: draw_reconstruction(pictures, rebuilt, path, ratio=ratio, baselines=baselines),
         )
+
+
+def _names(classes: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The classes' names, or their numbers where the network answers with another number of them."""
+    return classes if len(classes) == count else tuple(str(number) for number in range(count))
+
+
+def _counts(result: Evaluation) -> Array:
+    if result.matrix is None:
+        raise ArgumentError("Drawing a confusion matrix needs an evaluation of classes.")
+    return result.matrix
 
 
 def write_samples(run: RunFolder, data: ImageSet) -> list[Path]:

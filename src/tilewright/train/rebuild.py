@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from tilewright.errors import FileFormatError, TilewrightError, describe
 from tilewright.nn import Module, models
+from tilewright.nn.init import skipped
+from tilewright.nn.parameter import ParameterLimitError, limited
 from tilewright.train.config import RunConfig
 from tilewright.train.state import load_model, put_weights
-
-Array = np.ndarray[Any, Any]
 
 
 def rebuild(path: str | os.PathLike[str]) -> tuple[Module, RunConfig]:
@@ -29,9 +25,17 @@ def rebuild(path: str | os.PathLike[str]) -> tuple[Module, RunConfig]:
     """
     file = Path(path)
     config, weights = load_model(file)
-    _check_promise(config.model.options, weights, file)
+    held = sum(array.size for array in weights.values())
     try:
-        model = models.create(config.model.name, **config.model.options)
+        # Twice the file's values and a million leave room for a network that is a little other than its
+        # weights, which their names and shapes then say better; the weights are loaded, so none are drawn.
+        with limited(2 * held + 2**20), skipped():
+            model = models.create(config.model.name, **config.model.options)
+    except ParameterLimitError as error:
+        raise FileFormatError(
+            f"Checkpoint {str(file)!r} names a network of a size that its weights don't bear out.",
+            f"{describe(options=dict(config.model.options))} beside {held} weights",
+        ) from error
     except (TilewrightError, TypeError) as error:
         raise FileFormatError(
             f"Checkpoint {str(file)!r} needs to name a network that nn.models can make.",
@@ -39,24 +43,3 @@ def rebuild(path: str | os.PathLike[str]) -> tuple[Module, RunConfig]:
         ) from error
     put_weights(model, weights, file)
     return model.eval(), config
-
-
-def _check_promise(options: Mapping[str, Any], weights: Mapping[str, Array], file: Path) -> None:
-    """Refuse options that promise far more weights than the file holds, before any room is taken for them.
-
-    Multiplied together, a ready network's sizes (channels, height, width, classes, embedding) come to at most
-    a few dozen times its weights; the added million lets small networks be as odd as they like.
-    """
-    promised = 1
-    for name, value in options.items():
-        sides = value if isinstance(value, tuple) else (value,)
-        for side in sides:
-            if isinstance(side, int):
-                # A single image_size stands for both sides.
-                promised *= max(1, side) ** (2 if name == "image_size" and len(sides) == 1 else 1)
-    held = sum(array.size for array in weights.values())
-    if promised > 64 * held + 2**20:
-        raise FileFormatError(
-            f"Checkpoint {str(file)!r} names a network of a size that its weights don't bear out.",
-            f"{describe(options=dict(options))} beside {held} weights",
-        )

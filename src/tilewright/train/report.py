@@ -11,16 +11,21 @@ import numpy as np
 
 from tilewright.data import Dataset, ImageSet
 from tilewright.errors import MissingExtraError, StateError
+from tilewright.lens.masks import MOST_SAMPLES
 from tilewright.nn import Module
+from tilewright.train.arguments import task_of
 from tilewright.train.baselines import mean_image, thumbnails
 from tilewright.train.config import RunConfig
 from tilewright.train.evaluate import Evaluation, evaluate
 from tilewright.train.layers import layer_outputs, narrowest
 from tilewright.train.pictures import Album, write_samples
 from tilewright.train.run import RunFolder
-from tilewright.train.tasks import find_task
+from tilewright.train.tasks import NOT_LABELLED
 
 Array = np.ndarray[Any, Any]
+
+# Of the images that are kept: 256 MiB of float32, which holds MNIST's 10,000 several times over.
+_MOST_VALUES = 2**26
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def make_report(
         OSError: the disk refuses.
     """
     train, test = (data.train, data.test) if isinstance(data, ImageSet) else data
-    task = find_task(config.training.task, config.data.mean, config.data.std)
-    result = evaluate(model, test, task, keep=True)
+    task = task_of(config)
+    result = evaluate(model, test, task, keep=_how_many(test, task.name))
     if result.inputs is None or result.outputs is None:
         raise StateError("A report needs an evaluation that kept its images.")
     images = result.inputs
@@ -119,10 +124,15 @@ def make_report(
             baselines = {"mean image": mean, f"{height} × {width} thumbnail": small.images}
             album.reconstruction(seen, rebuilt, reconstruction.ratio, baselines)
     if pictures:
-        album.curves(f"{config.model.name} on {config.data.name}")
+        album.curves(f"{config.model.name} on {config.data.name}", task.name)
         album.network(model, images[0], seen[0])
         if task.name == "classify":
             album.answers(result, seen, config.data.classes)
+        elif task.name == "segment" and images.ndim == 4:
+            ignored = config.training.ignore_index
+            album.masks(result, seen, config.data.classes, NOT_LABELLED if ignored is None else ignored)
+        elif task.name == "regress":
+            album.predictions(result)
     samples: list[Path] = []
     if isinstance(data, ImageSet) and task.name == "classify":
         try:
@@ -130,6 +140,14 @@ def make_report(
         except MissingExtraError as error:
             album.notices.append(f"No sample images were written: {error}")
     return Report(result, reconstruction, album.drawn, samples, album.notices)
+
+
+def _how_many(data: Dataset[Any], task: str) -> int:
+    """How many held-out images are kept for drawing; all of them are judged, kept or not."""
+    if task == "segment":
+        return MOST_SAMPLES
+    values = int(np.prod(np.shape(data[0][0])))
+    return max(1, _MOST_VALUES // max(1, values))
 
 
 def _to_pixels(images: Array, config: RunConfig) -> Array:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.train import checkpoint
-from tilewright.train.config import RunConfig, path_of, read_config, write_config
-from tilewright.train.metrics import MetricsFile
+from tilewright.train.config import RunConfig
+from tilewright.train.config_file import path_of, read_config, write_config
+from tilewright.train.events import PREFIX, SUFFIX
+from tilewright.train.rows import MetricsFile
 
 PICTURES = (
     "curves.png",
@@ -17,6 +19,8 @@ PICTURES = (
     "confusion.png",
     "mistakes.png",
     "reconstruction.png",
+    "masks.png",
+    "predictions.png",
 )
 # What the names of sample images begin with, so that replacing a run spares images put beside them.
 SAMPLE_PREFIX = "test-"
@@ -30,8 +34,10 @@ class RunFolder:
     ``last.safetensors``   the whole state after the last validation, for resuming
     ``config.toml``        what the run was made from
     ``metrics.csv``        a row per measurement
+    ``report.json``        the figures of the best weights, written at the end
     ``*.png``              pictures, drawn at the end
     ``samples/``           a few test images as PNG files
+    ``events.out.…``       the same numbers for TensorBoard, if wanted
     ====================  ======================================================================
     """
 
@@ -41,6 +47,7 @@ class RunFolder:
         self.model = self.path / "model.safetensors"
         self.last = self.path / "last.safetensors"
         self.metrics = MetricsFile(self.path / "metrics.csv")
+        self.report = self.path / "report.json"
         self.samples = self.path / "samples"
 
     def create(self, config: RunConfig, overwrite: bool = False) -> None:
@@ -79,11 +86,13 @@ class RunFolder:
             )
         # A stranger's config.toml gives an error here, and nothing is removed.
         read_config(self.config)
-        for file in (self.model, self.last, self.metrics.path):
+        for file in (self.model, self.last, self.metrics.path, self.report):
             file.unlink(missing_ok=True)
             checkpoint.remove_leftovers(file)
         for name in PICTURES:
             (self.path / name).unlink(missing_ok=True)
+        for file in self.path.glob(f"{PREFIX}*{SUFFIX}"):
+            file.unlink(missing_ok=True)
         if self.samples.is_dir():
             for file in self.samples.glob(f"{SAMPLE_PREFIX}*.png"):
                 file.unlink(missing_ok=True)

@@ -1,13 +1,13 @@
 """Where a training run stands, and how that goes into a file and comes back.
 
 ``last.safetensors`` holds everything that the next step depends on: weights, the optimiser's state, the
-generator of random numbers, the loader's place in the epoch; and what is carried along: the running sums,
-the best validation and the time spent. ``model.safetensors`` holds the weights alone, under PyTorch's keys.
+averaged weights, a scheduler's state, the generator of random numbers, the loader's place in the epoch; and
+what is carried along: the running sums, the best validation, how long there was no progress, and the time
+spent. ``model.safetensors`` holds the weights alone, under PyTorch's keys.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,9 +21,11 @@ from tilewright.nn import Module
 from tilewright.op.random import get_rng_state, set_rng_state
 from tilewright.train import checkpoint
 from tilewright.train.checkpoint import Checkpoint
-from tilewright.train.config import RunConfig, config_from, same_facts
-from tilewright.train.metrics import RunningSums
+from tilewright.train.config import RunConfig, same_facts
+from tilewright.train.config_file import config_from
 from tilewright.train.packing import pack, unpack
+from tilewright.train.rows import RunningSums
+from tilewright.train.scores import Score
 
 Array = np.ndarray[Any, Any]
 
@@ -32,48 +34,73 @@ _KIND_STATE = "training state"
 _KIND_MODEL = "model"
 
 
-@dataclass(frozen=True)
-class Score:
-    """A validation: after which step, and how well; without an accuracy where nothing is right or wrong."""
-
-    step: int
-    loss: float
-    accuracy: float | None = None
-
-    def is_better_than(self, other: Score) -> bool:
-        """Higher accuracy; among equals, or without one, lower loss. A loss that is NaN is never better."""
-        if self.accuracy is not None and other.accuracy is not None and self.accuracy != other.accuracy:
-            return self.accuracy > other.accuracy
-        return self.loss < other.loss or (math.isnan(other.loss) and not math.isnan(self.loss))
-
-
 @dataclass
 class Position:
-    """Where the run stands, beside what the network, optimiser, generator and loader know themselves."""
+    """Where the run stands, beside what the network, optimiser, generator and loader know themselves.
+
+    Attributes:
+        step: updates of the weights done.
+        seconds: training time so far.
+        sums: what was measured since the last row of ``metrics.csv``.
+        best: the best validation.
+        last: the latest one.
+        progress: the last one that early stopping counts as progress.
+        stale: validations since.
+    """
 
     step: int = 0
     seconds: float = 0.0
     sums: RunningSums = field(default_factory=RunningSums)
     best: Score | None = None
     last: Score | None = None
+    progress: Score | None = None
+    stale: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What has a state of its own.
+
+    Attributes:
+        model: the network.
+        optimizer: over its parameters.
+        loader: of the training images.
+        average: of the weights (:class:`~tilewright.optim.ExponentialMovingAverage`), or None.
+        scheduler: of ``optim.lr_scheduler``, or None.
+    """
+
+    model: Module
+    optimizer: Any
+    loader: DataLoader
+    average: Any = None
+    scheduler: Any = None
+
+    def named(self) -> dict[str, Any]:
+        """The optimiser, and what else there is, by name."""
+        found = {"optimizer": self.optimizer, "average": self.average, "scheduler": self.scheduler}
+        return {name: part for name, part in found.items() if part is not None}
 
 
 def save_model(path: Path, model: Module, config: RunConfig, position: Position) -> None:
     """Write the weights, and beside them what rebuilds the network.
 
-    The folder of the data is left out: this file is the one that is passed on to others.
+    The folder of the data and the recipe (which names it) are left out: this file is the one that is passed
+    on to others.
     """
-    shared = replace(config, data=replace(config.data, folder=None))
+    shared = replace(config, data=replace(config.data, folder=None), recipe={})
     state, _ = pack("", {"config": shared.to_dict(), "best": _score_to(position.best)})
     checkpoint.save(path, weights_of(model), {"kind": _KIND_MODEL, **state})
 
 
-def save_state(
-    path: Path, model: Module, optimizer: Any, loader: DataLoader, config: RunConfig, position: Position
-) -> None:
+def save_state(path: Path, parts: Parts, config: RunConfig, position: Position) -> None:
     """Write everything that the next step depends on."""
-    optimizer_state, optimizer_tensors = pack("optimizer", optimizer.state_dict())
-    generator_state, generator_tensors = pack("generator", get_rng_state())
+    states: dict[str, Any] = {}
+    tensors = {_WEIGHTS + name: array for name, array in weights_of(parts.model).items()}
+    for name, part in parts.named().items():
+        states[name], arrays = pack(name, part.state_dict())
+        tensors |= arrays
+    states["generator"], arrays = pack("generator", get_rng_state())
+    tensors |= arrays
     where, _ = pack(
         "",
         {
@@ -82,24 +109,24 @@ def save_state(
             "sums": asdict(position.sums),
             "best": _score_to(position.best),
             "last": _score_to(position.last),
+            "progress": _score_to(position.progress),
+            "stale": position.stale,
         },
     )
-    tensors = {_WEIGHTS + name: array for name, array in weights_of(model).items()}
     checkpoint.save(
         path,
-        {**tensors, **optimizer_tensors, **generator_tensors},
+        tensors,
         {
             "kind": _KIND_STATE,
             "config": config.to_dict(),
             "position": where,
-            "loader": loader.state_dict(),
-            "optimizer": optimizer_state,
-            "generator": generator_state,
+            "loader": parts.loader.state_dict(),
+            **states,
         },
     )
 
 
-def load_state(path: Path, model: Module, optimizer: Any, loader: DataLoader, config: RunConfig) -> Position:
+def load_state(path: Path, parts: Parts, config: RunConfig) -> Position:
     """Put the state of ``last.safetensors`` into everything that has a share in it.
 
     Raises:
@@ -118,12 +145,13 @@ def load_state(path: Path, model: Module, optimizer: Any, loader: DataLoader, co
         for name, array in found.tensors.items()
         if name.startswith(_WEIGHTS)
     }
-    put_weights(model, weights, path)
+    put_weights(parts.model, weights, path)
     # What an optimiser, a generator or a loader says of a state that isn't its own comes in many forms.
     try:
-        optimizer.load_state_dict(unpack(found.state.get("optimizer"), found.tensors))
+        for name, part in parts.named().items():
+            part.load_state_dict(unpack(found.state.get(name), found.tensors))
         set_rng_state(unpack(found.state.get("generator"), found.tensors))
-        loader.load_state_dict(_object(found, "loader"))
+        parts.loader.load_state_dict(_object(found, "loader"))
     except (TilewrightError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise FileFormatError(
             f"Checkpoint {str(path)!r} needs the state of this run's optimiser, generator and loader.",
@@ -191,9 +219,11 @@ def _position_from(found: Checkpoint) -> Position:
         position = Position(
             step=_whole(where["step"]),
             seconds=float(where["seconds"]),
-            sums=RunningSums(float(sums["loss"]), _whole(sums["correct"]), _whole(sums["images"])),
+            sums=_sums_from(sums),
             best=_score_from(where["best"]),
             last=_score_from(where["last"]),
+            progress=_score_from(where.get("progress")),
+            stale=_whole(where.get("stale", 0)),
         )
     except (TilewrightError, KeyError, TypeError, ValueError) as error:
         raise FileFormatError(
@@ -226,4 +256,18 @@ def _score_from(found: Any) -> Score | None:
     if found is None:
         return None
     accuracy = found["accuracy"]
-    return Score(_whole(found["step"]), float(found["loss"]), None if accuracy is None else float(accuracy))
+    # Before there were other tasks than classification, the accuracy was the score.
+    score = found.get("score", accuracy)
+    return Score(
+        _whole(found["step"]),
+        float(found["loss"]),
+        None if accuracy is None else float(accuracy),
+        None if score is None else float(score),
+    )
+
+
+def _sums_from(found: Any) -> RunningSums:
+    images = _whole(found["images"])
+    # The first version divided by the images alone.
+    weight, judged = float(found.get("weight", images)), _whole(found.get("judged", images))
+    return RunningSums(float(found["loss"]), weight, _whole(found["correct"]), judged, images)

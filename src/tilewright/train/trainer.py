@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tilewright.data import DataLoader, Dataset, ImageSet
 from tilewright.errors import ArgumentError, StateError, describe
 from tilewright.nn import Module
 from tilewright.op.random import manual_seed
-from tilewright.optim import SGD
+from tilewright.optim import SGD, ExponentialMovingAverage
 from tilewright.train import progress as shown
+from tilewright.train.arguments import check_counts, mixed, task_of, two_parts
+from tilewright.train.balance import class_weights
 from tilewright.train.blas import one_thread
 from tilewright.train.checkpoint import remove_leftovers
-from tilewright.train.config import LR_DECAYS, TrainingConfig, describe_run, same_facts, write_config
-from tilewright.train.evaluate import Evaluation, as_pair, evaluate
+from tilewright.train.config import TrainingConfig, describe_run, same_facts
+from tilewright.train.config_file import write_config
+from tilewright.train.evaluate import Evaluation, evaluate
 from tilewright.train.interrupt import Interrupts, TrainingInterrupted
-from tilewright.train.metrics import Row, RunningSums
+from tilewright.train.journal import Journal, validation_line
+from tilewright.train.learner import Clipping, Learner
+from tilewright.train.meter import Meter
+from tilewright.train.rates import Rates
 from tilewright.train.report import Report, make_report
+from tilewright.train.result import Result, write_report
+from tilewright.train.rows import Row, RunningSums
 from tilewright.train.run import RunFolder
+from tilewright.train.schedules import Schedule
+from tilewright.train.scores import Score
 from tilewright.train.state import (
+    Parts,
     Position,
-    Score,
     load_model,
     load_state,
     put_weights,
@@ -32,31 +42,8 @@ from tilewright.train.state import (
     save_state,
     weights_of,
 )
-from tilewright.train.tasks import find_task
-
-# The bar's numbers follow about the last twenty batches.
-_MEMORY = 0.95
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a training run came to.
-
-    Attributes:
-        steps: batches learnt from.
-        seconds: training time, over all sessions of a resumed run.
-        best: the best validation; its weights are the run's ``model.safetensors``.
-        last: the validation after the last step.
-        run_dir: the run folder, or None.
-        report: the best weights judged once more, and the pictures drawn; None without a run folder.
-    """
-
-    steps: int
-    seconds: float
-    best: Score
-    last: Score
-    run_dir: str | None
-    report: Report | None
+from tilewright.train.stopping import EarlyStopping
+from tilewright.train.tasks import NOT_LABELLED
 
 
 class Trainer:
@@ -70,22 +57,42 @@ class Trainer:
         data: an :class:`~tilewright.data.ImageSet`, or a pair of data sets (to learn from, to validate on)
             whose samples are (image, label).
         optimizer: made over ``model.parameters()``; None: SGD with learning rate 0.01 and momentum 0.9.
-        task: ``classify`` or ``reconstruct``.
-        batch_size: images per step.
+        task: ``classify``, ``reconstruct``, ``regress`` or ``segment``.
+        batch_size: images of a batch.
         epochs: passes over the training images.
-        lr_decay: ``none``, or ``linear``: every rate falls in a straight line from what the optimiser
-            was made with to zero at the last step. (A run resumed with more epochs follows the longer line.)
-        seed: what shuffling and dropout follow, 0 to 2**63 - 1. (Initial weights follow
+        accumulate: batches whose gradients are added up for one update of the weights: the effective batch is
+            ``batch_size · accumulate`` images, with the memory of one batch.
+        schedule: a name of :data:`~tilewright.train.schedules.SCHEDULES`, a :class:`Schedule`, or one of
+            ``optim.lr_scheduler`` made over the optimiser. (A run resumed with more epochs follows the longer
+            curve; schedulers of ``optim`` go on as they were made.)
+        scheduler_steps: when a scheduler of ``optim`` is stepped: each ``epoch`` or each ``update``.
+        clip_norm: bound of the Euclidean norm of all gradients of an update.
+        clip_value: bound of each gradient's magnitude.
+        ema: decay of an exponential moving average of the weights, below 1; validations judge the averages,
+            and they are what ``model.safetensors`` holds. It begins with a short memory.
+        patience: stop after so many validations in a row without progress; the best weights then return.
+        min_delta: the least that counts as progress (see :class:`~tilewright.train.stopping.EarlyStopping`).
+        label_smoothing: share of each label that is spread over all classes while learning.
+        class_weight: factors of the classes while learning; ``balanced``: the rarer, the more.
+        mixup: alpha of Beta(alpha, alpha), the distribution in whose shares images are mixed in pairs while
+            learning, with their labels; 0: not at all.
+        loss: of the task ``regress``: ``mse``, ``l1``, ``smooth_l1`` or ``huber``.
+        ignore_index: of the task ``segment``: pixels of this class have no share in anything.
+        seed: what shuffling, mixing and dropout follow, 0 to 2**63 - 1. (Initial weights follow
             ``manual_seed`` before the network is made.)
         run_dir: the run folder; None keeps nothing on the disk.
-        validate_every: validate (and save) every so many batches, and at each epoch's end.
-        log_every: a row of ``metrics.csv`` every so many batches.
+        validate_every: validate (and save) every so many updates, and at each epoch's end.
+        log_every: a row of ``metrics.csv`` every so many updates.
+        workers: threads that make batches ahead of time.
         progress: show a live bar on a terminal, or plain lines elsewhere, on standard error.
         pictures: draw the run folder's pictures at the end.
+        tensorboard: write event files for TensorBoard into the run folder.
         data_folder: where ``data`` was read from, noted in ``config.toml``.
+        recipe: settings to make this very trainer again, kept in ``config.toml``.
 
     Raises:
-        ArgumentError: a number outside its range, an unknown task, or a data set without samples.
+        ArgumentError: a number outside its range, an unknown name, settings that exclude each other, or a
+            data set without samples.
 
     >>> trainer = Trainer(nn.models.create("digitnet"), data.digits(), epochs=3)  # doctest: +SKIP
     >>> trainer.fit().best.accuracy  # doctest: +SKIP
@@ -101,57 +108,98 @@ class Trainer:
         task: str = "classify",
         batch_size: int = 64,
         epochs: int = 1,
-        lr_decay: str = "none",
+        accumulate: int = 1,
+        schedule: Any = "none",
+        scheduler_steps: str = "epoch",
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        ema: float | None = None,
+        patience: int | None = None,
+        min_delta: float = 0.0,
+        label_smoothing: float = 0.0,
+        class_weight: Sequence[float] | str | None = None,
+        mixup: float = 0.0,
+        loss: str | None = None,
+        ignore_index: int | None = None,
         seed: int = 0,
         run_dir: str | os.PathLike[str] | None = None,
         validate_every: int = 100,
         log_every: int = 20,
+        workers: int = 0,
         progress: bool = True,
         pictures: bool = True,
+        tensorboard: bool = False,
         data_folder: str | os.PathLike[str] | None = None,
+        recipe: Mapping[str, Any] | None = None,
     ) -> None:
-        for name, value in (("epochs", epochs), ("validate_every", validate_every), ("log_every", log_every)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ArgumentError(
-                    f"Trainer needs {name} to be a whole number of at least 1.", describe(**{name: value})
-                )
-        if lr_decay not in LR_DECAYS:
+        check_counts(epochs=epochs, accumulate=accumulate, validate_every=validate_every, log_every=log_every)
+        if tensorboard and run_dir is None:
             raise ArgumentError(
-                f"Trainer needs lr_decay to be one of {', '.join(LR_DECAYS)}.", describe(lr_decay=lr_decay)
+                "Event files for TensorBoard need a run_dir to be in.", describe(run_dir=None)
             )
         self.model = model
         self.data = data
-        self.train_data, self.test_data = _two_parts(data)
+        learnt_from, self.test_data = two_parts(data)
+        classes = len(data.classes) if isinstance(data, ImageSet) else 0
+        self.train_data = mixed(learnt_from, mixup, task, classes, seed)
         self.optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9) if optimizer is None else optimizer
-        self.loader = DataLoader(self.train_data, batch_size=batch_size, shuffle=True, seed=seed)
-        self.lr_decay = lr_decay
-        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.loader = DataLoader(
+            self.train_data, batch_size=batch_size, shuffle=True, seed=seed, num_workers=workers
+        )
         self.epochs = epochs
+        self.accumulate = accumulate
         self.seed = seed
         self.validate_every = validate_every
         self.log_every = log_every
         self.progress = progress
         self.pictures = pictures
+        self.stopping = EarlyStopping(patience, min_delta)
         self.run = None if run_dir is None else RunFolder(run_dir)
         self.position = Position()
-        training = TrainingConfig(task, epochs, batch_size, seed, validate_every, log_every, lr_decay)
-        self.config = describe_run(model, data, self.optimizer, training, data_folder)
-        self.task = find_task(task, self.config.data.mean, self.config.data.std)
+        self.schedule = Schedule(schedule) if isinstance(schedule, str) else schedule
+        weights = class_weights(
+            class_weight, learnt_from, classes, NOT_LABELLED if ignore_index is None else ignore_index
+        )
+        training = TrainingConfig(
+            task, epochs, batch_size, seed, validate_every, log_every, accumulate, clip_norm, clip_value, ema,
+            patience, min_delta, label_smoothing, weights, mixup, loss, ignore_index,
+        )  # fmt: skip
+        self.config = describe_run(
+            model, data, self.optimizer, training, data_folder, schedule=self.schedule, recipe=recipe
+        )
+        self.task = task_of(self.config)
+        self.rates = Rates(self.optimizer, self.schedule, scheduler_steps)
+        self.average = None if ema is None else ExponentialMovingAverage(model, ema, warmup=True)
+        self.learner = Learner(
+            model,
+            self.optimizer,
+            self.task,
+            Clipping(clip_norm, clip_value),
+            self.average,
+        )
+        self.journal = Journal(self.run, self.task.tally().names, tensorboard)
+        self._meter = Meter()
+        self._kept: dict[str, Any] = {}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates of the weights in one epoch."""
+        return -(-len(self.loader) // self.accumulate)
 
     @property
     def total_steps(self) -> int:
-        """Batches in all epochs together."""
-        return self.epochs * len(self.loader)
+        """Updates of the weights in all epochs together."""
+        return self.epochs * self.steps_per_epoch
 
     def fit(self, *, resume: bool = False, overwrite: bool = False) -> Result:
-        """Train to the end of the last epoch.
+        """Train to the end of the last epoch, or until early stopping.
 
-        Ctrl-C finishes the batch at hand, saves, and raises :class:`TrainingInterrupted`; a second one stops
+        Ctrl-C finishes the update at hand, saves, and raises :class:`TrainingInterrupted`; a second one stops
         at once.
 
         Args:
             resume: go on from ``last.safetensors`` of the run folder. The network, data, optimiser, batch
-                size and seed must be those of the run; ``epochs`` may have grown.
+                size and seed must be those of the run; ``epochs`` and ``patience`` may have grown.
             overwrite: replace an earlier run in the run folder.
 
         Raises:
@@ -170,7 +218,13 @@ class Trainer:
             raise StateError("fit needs at least one step.", describe(steps=self.position.step))
         folder = None if self.run is None else str(self.run.path)
         report = None if self.run is None else self._report(self.run)
-        return Result(self.position.step, self.position.seconds, best, last, folder, report)
+        self._bring_back_the_best()
+        early = self._is_over and self.position.step < self.total_steps
+        result = Result(self.position.step, self.position.seconds, best, last, folder, report, early)
+        if self.run is not None:
+            self.journal.close(result)
+            write_report(self.run.report, self.config, result)
+        return result
 
     def _prepare(self, resume: bool, overwrite: bool) -> None:
         if resume:
@@ -183,86 +237,103 @@ class Trainer:
         manual_seed(self.seed)
         if self.run is not None:
             self.run.create(self.config, overwrite)
+            self.journal.begin()
             # From the first moment on there is something to resume from.
             self._save(self.run)
 
+    @property
+    def _is_over(self) -> bool:
+        return self.stopping.is_over(self.position.stale)
+
     def _learn_all(self, interrupts: Interrupts, display: shown.Silent) -> None:
-        position = self.position
-        display.begin(self.total_steps, position.step)
-        meter = _Meter()
+        display.begin(self.total_steps, self.position.step)
+        self._meter = meter = Meter()
         self.model.train()
-        while self.loader.epoch < self.epochs:
+        while self.loader.epoch < self.epochs and not self._is_over:
             for batch in self.loader:
-                started = time.perf_counter()
-                loss, correct, images = self._learn(batch)
-                took = time.perf_counter() - started
-                position.step += 1
-                position.seconds += took
-                position.sums.add(loss, correct, images)
-                meter.add(loss, correct / images, images, took)
+                if not self._learn(batch):
+                    continue  # an update of several batches isn't whole yet
                 accuracy = meter.accuracy if self.task.counts_right else None
-                display.update(position.step, self._epoch, meter.loss, accuracy, meter.speed)
-                is_saved = self._after_step(display, meter)
+                display.update(self.position.step, self._epoch, meter.loss, accuracy, meter.speed)
+                is_saved = self._after_step(display)
                 if interrupts.asked:
                     self._stop(is_saved)
+                if self._is_over:
+                    display.say(f"No progress in {self.position.stale} validations: stopped early.")
+                    break
 
     @property
     def _epoch(self) -> int:
         """The epoch at hand, counted from 1, as people do."""
         return self.loader.epoch + 1
 
-    def _learn(self, batch: Any) -> tuple[float, int, int]:
-        """One step: forward, backward, update. Returns the mean loss, right answers and images."""
-        images, labels = as_pair(batch)
-        outcome = self.task.run(self.model, images, labels)
-        loss = float(outcome.loss.item())
-        if not math.isfinite(loss):
-            raise StateError(
-                "Training needs a loss that stays finite.",
-                f"a loss of {loss} at step {self.position.step + 1}",
-                "A smaller learning rate usually helps.",
-            )
-        self.optimizer.zero_grad()
-        outcome.loss.backward()
-        self._set_rates()
-        self.optimizer.step()
-        return loss, outcome.correct, outcome.images
+    @property
+    def _batches_done(self) -> int:
+        """Batches of the epoch at hand, of which the last is the one at hand."""
+        return int(self.loader.state_dict()["position"])
 
-    def _set_rates(self) -> None:
-        """The rates of the step at hand. They follow its number alone, so resuming changes nothing."""
-        if self.lr_decay == "none":
-            return
-        left = 1 - self.position.step / self.total_steps
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * left
+    def _learn(self, batch: Any) -> bool:
+        """Learn from a batch; says whether it was the last one of an update."""
+        position, done = self.position, self._batches_done
+        part = (done - 1) % self.accumulate
+        is_last = part + 1 == self.accumulate or done == len(self.loader)
+        started = time.perf_counter()
+        learnt = self.learner.take(batch, position.step, part, is_alone=is_last and part == 0)
+        if is_last:
+            self.rates.set(position.step, self.total_steps, self.steps_per_epoch)
+            self.learner.update(position.step)
+            position.step += 1
+            self.rates.after_update()
+        took = time.perf_counter() - started
+        position.seconds += took
+        position.sums.add(
+            learnt.loss, learnt.correct, learnt.images, weight=learnt.weight, judged=learnt.judged
+        )
+        # A batch without a label has no loss.
+        loss = learnt.loss if learnt.weight else self._meter.loss
+        self._meter.add(loss, learnt.correct / max(1, learnt.judged), learnt.images, took)
+        return is_last
 
-    def _after_step(self, display: shown.Silent, meter: _Meter) -> bool:
+    def _after_step(self, display: shown.Silent) -> bool:
         """Validate, write a row and save, as far as they are due; says whether the state was saved."""
         position = self.position
-        at_end_of_epoch = self.loader.state_dict()["position"] == len(self.loader)
+        at_end_of_epoch = self._batches_done == len(self.loader)
         validation = None
         if at_end_of_epoch or position.step % self.validate_every == 0:
-            validation = evaluate(self.model, self.test_data, self.task)
+            with self._averaged():
+                validation = evaluate(self.model, self.test_data, self.task)
         if validation is None and position.step % self.log_every:
             return False
-        row = self._row(validation, meter)
+        row = self._row(validation)
         position.sums = RunningSums()
-        if self.run is not None:
-            self.run.metrics.append(row)
+        self.journal.add(row)
         if validation is None:
             return False
+        if at_end_of_epoch:
+            self.rates.after_epoch(validation)
         is_best = self._take_in(validation)
-        display.say(self._sentence(row, is_best))
+        display.say(validation_line(row, self.total_steps, self.epochs, is_best))
         if self.run is not None:
             # The best weights first: a run killed between the two is resumed from before this validation,
             # comes to it again, and writes the same file again.
             if is_best:
-                save_model(self.run.model, self.model, self.config, position)
+                with self._averaged():
+                    save_model(self.run.model, self.model, self.config, position)
             self._save(self.run)
         return True
 
-    def _row(self, validation: Evaluation | None, meter: _Meter) -> Row:
+    def _averaged(self) -> contextlib.AbstractContextManager[Any]:
+        """While entered, the network has the averaged weights, where such are kept."""
+        if self.average is None:
+            return contextlib.nullcontext()
+        entered: contextlib.AbstractContextManager[Any] = self.average.applied()
+        return entered
+
+    def _row(self, validation: Evaluation | None) -> Row:
         position = self.position
+        more = {"learning_rate": self.rates.latest}
+        if validation is not None:
+            more |= {f"val_{name}": value for name, value in validation.figures.items()}
         return Row(
             step=position.step,
             epoch=self._epoch,
@@ -270,32 +341,34 @@ class Trainer:
             train_accuracy=position.sums.accuracy if self.task.counts_right else None,
             val_loss=validation.loss if validation else None,
             val_accuracy=validation.accuracy if validation else None,
-            images_per_second=meter.speed,
+            images_per_second=self._meter.speed,
             seconds=position.seconds,
+            more=more,
         )
 
     def _take_in(self, validation: Evaluation) -> bool:
         """Note a validation, and say whether it is the best so far."""
         position = self.position
-        score = Score(position.step, validation.loss, validation.accuracy)
+        score = Score(position.step, validation.loss, validation.accuracy, validation.score)
         position.last = score
+        if self.stopping.is_progress(score, position.progress):
+            position.progress, position.stale = score, 0
+        else:
+            position.stale += 1
         if position.best is not None and not score.is_better_than(position.best):
             return False
         position.best = score
+        if self.run is None and self.stopping.patience is not None:
+            with self._averaged():
+                self._kept = {name: array.copy() for name, array in weights_of(self.model).items()}
         return True
 
-    def _sentence(self, row: Row, is_best: bool) -> str:
-        parts = [f"step {row.step:>{len(str(self.total_steps))}} of {self.total_steps}"]
-        parts.append(f"epoch {row.epoch:>{len(str(self.epochs))}} of {self.epochs}")
-        parts.append(f"loss {row.train_loss:.4f}")
-        if row.val_accuracy is None:
-            parts.append(f"validation loss {row.val_loss:.4f}")
-        else:
-            parts.append(f"validation loss {row.val_loss:.4f} accuracy {100 * row.val_accuracy:.2f} %")
-        return "  ".join(parts) + ("  (best)" if is_best else "")
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.model, self.optimizer, self.loader, self.average, self.rates.scheduler)
 
     def _save(self, run: RunFolder) -> None:
-        save_state(run.last, self.model, self.optimizer, self.loader, self.config, self.position)
+        save_state(run.last, self._parts, self.config, self.position)
 
     def _stop(self, is_saved: bool) -> None:
         if self.run is not None and not is_saved:
@@ -312,6 +385,15 @@ class Trainer:
         finally:
             put_weights(self.model, latest, run.model)
 
+    def _bring_back_the_best(self) -> None:
+        """With early stopping, the network ends with its best weights, as it was asked to care for them."""
+        if self.stopping.patience is None:
+            return
+        if self.run is not None:
+            put_weights(self.model, load_model(self.run.model)[1], self.run.model)
+        elif self._kept:
+            self.model.load_state_dict(self._kept)
+
     def _take_up(self, run: RunFolder) -> Position:
         before = run.resumable_config()
         differences = same_facts(before, self.config)
@@ -320,44 +402,10 @@ class Trainer:
                 "Resuming needs the same network, data, optimiser and seed as the run that is taken up.",
                 "; ".join(differences),
             )
-        position = load_state(run.last, self.model, self.optimizer, self.loader, self.config)
-        run.metrics.keep_until(position.step)
+        position = load_state(run.last, self._parts, self.config)
+        self.journal.go_on(position.step)
         for file in (run.last, run.model):
             remove_leftovers(file)
         # More epochs, other versions, a folder of data that has moved: what holds from now on.
         write_config(run.config, self.config)
         return position
-
-
-def _two_parts(data: ImageSet | tuple[Dataset[Any], Dataset[Any]]) -> tuple[Dataset[Any], Dataset[Any]]:
-    if isinstance(data, ImageSet):
-        return data.train, data.test
-    if not isinstance(data, tuple) or len(data) != 2:
-        raise ArgumentError(
-            "Trainer needs data as an ImageSet, or as a pair of data sets: to learn from, to validate on.",
-            describe(data=data),
-        )
-    for part in data:
-        if not hasattr(part, "__len__") or len(part) == 0:
-            raise ArgumentError("Trainer needs data sets with at least one sample.", describe(data=part))
-    return data
-
-
-class _Meter:
-    """Means of the last few batches, for the display alone."""
-
-    def __init__(self) -> None:
-        self.loss = self.accuracy = self.speed = 0.0
-        self._weight = 0.0
-        self._images = self._seconds = 0.0
-
-    def add(self, loss: float, accuracy: float, images: int, seconds: float) -> None:
-        # Divided by the weights' sum, the mean is right from the first batch on.
-        weight = _MEMORY * self._weight + (1 - _MEMORY)
-        share = (1 - _MEMORY) / weight
-        self._weight = weight
-        self.loss += share * (loss - self.loss)
-        self.accuracy += share * (accuracy - self.accuracy)
-        self._images = _MEMORY * self._images + images
-        self._seconds = _MEMORY * self._seconds + seconds
-        self.speed = self._images / self._seconds if self._seconds else 0.0

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Number = int | float
 
-_INTEGER_BITS = {"i1": 1, "i8": 8, "i32": 32, "i64": 64}
+_INTEGER_BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64}
+_BYTES = {"float": 4, "double": 8, "ptr": 8, "i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8}
 
 
 class Value:
@@ -85,9 +86,17 @@ class Value:
         """Bitwise or."""
         return self.of.binary("or", "", self, other)
 
+    def __xor__(self, other: Value | Number) -> Value:
+        """Bitwise exclusive or."""
+        return self.of.binary("xor", "", self, other)
+
     def __lshift__(self, other: Value | Number) -> Value:
         """Bits moved up; those moved out are lost. ``other`` is less than the width."""
         return self.of.binary("shl", "", self, other)
+
+    def __rshift__(self, other: Value | Number) -> Value:
+        """Bits moved down, zeros (not the sign) behind them. ``other`` is less than the width."""
+        return self.of.binary("lshr", "", self, other)
 
     def __lt__(self, other: Value | Number) -> Value:
         """``self < other``; false with a NaN."""
@@ -139,8 +148,7 @@ def lanes(type: str) -> int:
 
 def size_of(type: str) -> int:
     """Bytes of one value of the type in memory."""
-    scalar = {"float": 4, "double": 8, "ptr": 8, "i1": 1, "i8": 1, "i32": 4, "i64": 8}[element(type)]
-    return scalar * lanes(type)
+    return _BYTES[element(type)] * lanes(type)
 
 
 def overload(type: str) -> str:
