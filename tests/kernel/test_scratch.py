@@ -121,13 +121,19 @@ else:
 run, threads.run = threads.run, lambda *arguments, **options: None
 call()
 threads.run = run
-buffers.clear()
 
-with open("/proc/self/clear_refs", "w") as file:
-    file.write("5")  # the peak so far is forgotten
-before = memory("VmRSS")
-result = call()
-print(memory("VmHWM") - before, result.nbytes)
+
+def growth():
+    buffers.clear()
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak so far is forgotten
+    before = memory("VmRSS")
+    result = call()
+    return memory("VmHWM") - before, result.nbytes
+
+
+# Pages of libraries that the system took away while this waited come back and count too: the least is ours.
+print(*min(growth() for _ in range(3)))
 """
 
 

@@ -69,6 +69,19 @@ def winograd_pieces(places: int) -> int:
     return _WINOGRAD_NUMBERS // places
 
 
+def winograd_tile(target: Target, vectors: int, pieces: int) -> int:
+    """Pieces of a tile: of two sizes, so that a network needs few kernels, the one that fills up less.
+
+    >>> from tilewright.plan.target import named
+    >>> [winograd_tile(named("avx512"), 2, pieces) for pieces in (98, 64, 32)]
+    [14, 8, 8]
+    """
+    most = most_scalars(target, vectors)
+    # The smaller has more loads for each product: some 4 % slower.
+    sizes = {most: 1.0, most // 2 + 1: 1.04}
+    return min(sizes, key=lambda size: -(-pieces // size) * size * sizes[size])
+
+
 def winograd_channels(channels: int, lead_taps: int, places: int) -> int:
     """Input channels whose products are summed at a time.
 
@@ -117,10 +130,13 @@ def _factors(target: Target) -> int:
     return 4 if target.name == "neon" else 1
 
 
+# What vectors along pixels were measured to take beyond the estimate.
+_PIXELS_COST = 1.05
+
 # Cycles for storing a number, by side and layout: whole vectors, squares turned over, one by one.
 _STORE = {
     ("by_channels", "channels"): 0.2,
-    ("by_channels", "columns"): 0.6,
+    ("by_channels", "columns"): 0.9,
     ("by_channels", "columns2"): 0.8,
     ("by_channels", "any"): 1.5,
     ("by_pixels", "columns"): 0.2,
@@ -164,6 +180,8 @@ def tile_for(
         cost = reduction * lanes * sums / (v * s) / width + store * lanes + 40 / (pixels * panel)
         if tile.side == "by_channels" and v == STANDARD_VECTORS:
             cost *= STANDARD_COST
+        elif tile.side == "by_pixels":
+            cost *= _PIXELS_COST
         if best is None or cost < best[0]:
             best = cost, tile
     assert best is not None

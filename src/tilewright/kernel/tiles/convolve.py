@@ -14,7 +14,16 @@ from tilewright.kernel import jit, threads
 from tilewright.kernel.addresses import address
 from tilewright.kernel.tiles import driver, micro, pack_rows, pack_weights, store
 from tilewright.kernel.tiles.fields import Fields
-from tilewright.kernel.tiles.rows import Axis, axes_of, leads_of, lines_of, lines_read, longest_block, row_of
+from tilewright.kernel.tiles.rows import (
+    Axis,
+    Row,
+    axes_of,
+    leads_of,
+    lines_of,
+    lines_read,
+    longest_block,
+    row_of,
+)
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host
 
@@ -186,9 +195,11 @@ class _Maker:
         # -- words
         row_entries: list[tuple[int, int]] = []
         phases = []
+        together = _together(row) if channels == 1 else 1
         for phase in row.phases:
             start = len(row_entries)
-            row_entries += [(tap, stretch * length + place) for tap, stretch, place in phase.taps]
+            listed = phase.taps[:1] if together > 1 else phase.taps
+            row_entries += [(tap, stretch * length + place) for tap, stretch, place in listed]
             phases.append((phase.first, phase.count, start, len(row_entries)))
         steps = self.problem
         w_steps = weight_steps(dims, self.problem.backwards, taps)
@@ -209,6 +220,7 @@ class _Maker:
             "row_entries": table(row_entries), "remainders": table(row.remainders),
             "remainder_count": len(row.remainders),
             "every": row.every, "length": length, "pitch": pitch,
+            "together": together, "factor_step": row.phases[0].taps[1][2] if together > 1 else pitch,
             "channel_block": channel_block, "output_block": output_block, "batch_block": batch_block,
             "column_block": column_block, "output_blocks": output_blocks, "groups": dims.groups,
             "batch_blocks": batch_blocks, "leads": len(leads.outputs), "line_blocks": lines.blocks,
@@ -311,6 +323,19 @@ class _Maker:
                 lambda t: store.emit(t, scalar, side, storing, act, vectors),
             ),
         }
+
+
+def _together(row: Row) -> int:
+    """How many taps of a row follow each other evenly, which one call can sum over instead of channels.
+
+    With a single channel a list of taps would give the micro-kernel one product after the other.
+    """
+    if len(row.phases) > 1 or len(row.phases[0].taps) < 2:
+        return 1
+    taps = row.phases[0].taps
+    step = taps[1][2] - taps[0][2]
+    even_taps = all(tap == (i, 0, taps[0][2] + i * step) for i, tap in enumerate(taps))
+    return len(taps) if even_taps and step > 0 and taps[0][2] == 0 else 1
 
 
 ONE = Axis(1, 1, 1, 1, 1, 1, 0)

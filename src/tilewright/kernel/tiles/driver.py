@@ -46,6 +46,9 @@ FIELDS = Fields(
     "output_blocks", "groups", "batch_blocks", "leads", "line_blocks", "line_block_count", "column_blocks",
     # tiles
     "tile", "panel", "tiles_held", "lowest_count",
+    # of one channel, the taps of a row that the micro-kernel sums over (else 1), and from one factor to the
+    # next
+    "together", "factor_step",
     # columns of a line of y, if some outputs read nothing and lines are written as zeros beforehand; else 0
     "blank",
     # room in the packed lines
@@ -220,16 +223,19 @@ class Driver:
             start = f.least(q, last)
             sums = f.at(self.sums, self.scalar, (number % self.tiles_held) * (self.tile * self.panel))
             vectors, scalars = self.packed_weights, f.at(packed, self.scalar, start - self.base)
-            steps = (self.panel, self.pitch)
+            steps = (self.panel, self.factor_step)
             row = self.panel
             if not self.by_channels:
-                vectors, scalars, steps, row = scalars, vectors, (self.pitch, self.panel), self.tile
+                vectors, scalars, steps, row = scalars, vectors, (self.factor_step, self.panel), self.tile
             resume = f.result("i64", f"zext i1 {self.is_first.differs(0).name} to i64")
             out = f.at(y_line, self.scalar, start * (self.row_step * self.y_column))
             with f.when(self.is_last):
                 self._ask_for(out, kn, pixels)
             with f.when(entries > 0):
-                f.call(self.micro, vectors, scalars, self.list, entries, self.cn, *steps, sums, row, resume)
+                f.call(
+                    self.micro, vectors, scalars, self.list, entries, self.cn * self.together, *steps, sums,
+                    row, resume,
+                )  # fmt: skip
             with f.when(entries.equals(0) & resume.equals(0)), f.loop(self.tile * self.panel) as i:
                 f.store(f.number(self.scalar, 0), sums, i)
             with f.when(self.is_last):

@@ -49,7 +49,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     places, piece_taps = transforms.places_of(pair), line_scheme.taps * last_scheme.taps
     width = target.vector_bytes // 4
     vectors = tiles.STANDARD_VECTORS if dims.out_channels // dims.groups > width else 1
-    panel, piece_tile = vectors * width, tiles.most_scalars(target, vectors)
+    panel = vectors * width
     axes, x_steps, y_steps = axes_of(dims), problem.x_steps[2:], problem.y_steps[2:]
     if len(axes) == 1:
         axes, x_steps, y_steps = [ONE, *axes], (0, *x_steps), (0, *y_steps)
@@ -69,6 +69,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         batch_block = even(dims.batch, max(most // (pieces * piece_rows), 1))
     lines = lines_of(line, row_block)
     count = batch_block * row_block * column_block
+    piece_tile = tiles.winograd_tile(target, vectors, count)
     piece_room = count + piece_tile
     channel_block = tiles.winograd_channels(channels, lead_taps, places)
     piece_pitch = up(channel_block, width)

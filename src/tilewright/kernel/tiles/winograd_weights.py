@@ -74,13 +74,17 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     column_block = even(pieces, most)
     column_blocks = -(-pieces // column_block)
     lines = lines_of(line, even(line.output, max(most // column_block, 1)))
-    piece_room = lines.block * column_block
+    batch_block = 1
+    if column_blocks == len(lines.blocks) == 1:
+        batch_block = even(dims.batch, min(max(most // (lines.block * column_block), 1), dims.batch))
+    batch_blocks = -(-dims.batch // batch_block)
+    piece_room = batch_block * lines.block * column_block
     length = column_block * last_scheme.outputs + last_scheme.taps - 1
     input_step, gy_step = odd_lines(piece_room * pitch), odd_lines(piece_room * panel)
     # -- units
     output_blocks, channel_blocks = -(-outputs // output_block), -(-channels // channel_block)
     units = dims.groups * output_blocks * channel_blocks
-    total = dims.batch * len(leads.outputs) * len(lines.blocks) * column_blocks
+    total = batch_blocks * len(leads.outputs) * len(lines.blocks) * column_blocks
     taps = piece_taps * lead_taps
     size = dims.out_channels * channels * taps
     shares = min(-(-tiles.UNITS // 2 // units), total, SHARES_BYTES // (size * 4))
@@ -118,7 +122,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     }
     addresses = addresses_of(kernels, target, load)
     words: Words = {
-        "channels": channels, "outputs": outputs, "batch": dims.batch, "taps": taps,
+        "channels": channels, "outputs": outputs, "taps": taps,
+        "batch": batch_blocks, "batch_block": batch_block, "samples": dims.batch,
         "columns": last_axis.output, "out_lines": line_axis.output,
         "x_columns": last_axis.size, "before": last_axis.before,
         "x_group": channels * problem.x_steps[1], "x_batch": problem.x_steps[0],

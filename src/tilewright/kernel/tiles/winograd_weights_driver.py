@@ -21,8 +21,9 @@ from tilewright.plan.winograd import matrices
 
 FIELDS = Fields(
     *weights_driver.FIELDS.names,
-    # pieces in a row; lines of gy, columns of x, zeros before a line of x
-    "pieces", "out_lines", "x_columns", "before",
+    # samples, and how many of them a block has; pieces in a row; lines of gy, columns of x, zeros before a
+    # line of x
+    "samples", "batch_block", "pieces", "out_lines", "x_columns", "before",
     # numbers between the places of the transformed operands
     "input_step", "gy_step",
     # places in scratch: lines of gy as packed, x transformed, a line of zeros
@@ -55,7 +56,9 @@ class _Driver(weights_driver.Driver):
         self.q0 = column_block * self.column_block
         self.qn = f.least(self.pieces - self.q0, self.column_block)
         line_block, rest = rest % self.line_block_count, rest // self.line_block_count
-        lead, n = rest % self.leads, rest // self.leads
+        lead, batch_block = rest % self.leads, rest // self.leads
+        n0 = batch_block * self.batch_block
+        n1 = f.least(n0 + self.batch_block, self.samples)
         entry = f.at(self.line_blocks, "i64", line_block * 4)
         self.h0, self.h1, listed, self.packed_lines = (f.load("i64", entry, i) for i in range(4))
         self.lines = f.at(self.lines_read, "i64", listed)
@@ -65,13 +68,16 @@ class _Driver(weights_driver.Driver):
         self.input = f.at(f["scratch"], "float", self.input_at)
         with f.loop(self.length * self.pitch, step=self.width, name="zero") as i:
             f.store(f.number(vector(self.width, "float"), 0), self.zeros, i)
-        gy = n * self.gy_batch + f.load("i64", self.lead_outputs, lead)
-        self._transform_gy(f.at(self.gy_start, "float", gy))
-        self._transform_x(f.at(self.x_start, "float", n * self.x_batch))
-        self._multiply()
+        per_sample = (self.h1 - self.h0) * self.qn
+        with f.loop(n1, start=n0, name="sample") as n:
+            first = (n - n0) * per_sample
+            gy = n * self.gy_batch + f.load("i64", self.lead_outputs, lead)
+            self._transform_gy(f.at(self.gy_start, "float", gy), first)
+            self._transform_x(f.at(self.x_start, "float", n * self.x_batch), first)
+        self._multiply((n1 - n0) * per_sample)
 
-    def _transform_gy(self, gy: Value) -> None:
-        """Into [panel][place][piece][lane]."""
+    def _transform_gy(self, gy: Value, first: Value) -> None:
+        """Into [panel][place][piece][lane], from piece ``first`` on."""
         f = self.f
         outputs, piece_columns = self.pair[0].outputs, self.pair[1].outputs
         packed = f.at(f["scratch"], "float", self.lines_at)
@@ -96,7 +102,7 @@ class _Driver(weights_driver.Driver):
                     self.pack_gy, source, f.at(packed, "float", i * line_size), count, self.panel, zero, end,
                     length, self.gy_channel, self.gy_column,
                 )  # fmt: skip
-            place = p * self.place_count * self.gy_step + (h - self.h0) * self.qn * self.panel
+            place = p * self.place_count * self.gy_step + ((h - self.h0) * self.qn + first) * self.panel
             self._map_gy(packed, f.at(self.packed_gy, "float", place), line_size)
 
     def _map_gy(self, packed: Value, out: Value, line_size: Value) -> None:
@@ -112,8 +118,8 @@ class _Driver(weights_driver.Driver):
             to = f.at(out, "float", q * lanes + lane)
             store_places(f, both_ways(f, line_map, last_map, g), to, self.gy_step)
 
-    def _transform_x(self, x: Value) -> None:
-        """Into [lead][place][piece][channel]."""
+    def _transform_x(self, x: Value, first_piece: Value) -> None:
+        """Into [lead][place][piece][channel], from a piece on."""
         f = self.f
         piece_columns, columns_read = self.pair[1].outputs, self.pair[1].places
         first_column = self.q0 * piece_columns - self.before
@@ -133,19 +139,19 @@ class _Driver(weights_driver.Driver):
                 )  # fmt: skip
             with f.loop(self.h1 - self.h0, name="row") as row:
                 slots = f.at(self.line_slots, "i64", (self.h0 + row) * self.pair[0].places)
-                place = number * self.place_count * self.input_step + row * self.qn * self.pitch
+                place = number * self.place_count * self.input_step
+                place = place + (row * self.qn + first_piece) * self.pitch
                 f.call(
                     self.transform_input, f["scratch"], self.zeros, slots, f.at(self.input, "float", place),
                     self.qn, f.number("i64", piece_columns), self.pitch, line_size, self.pitch,
                     self.input_step,
                 )  # fmt: skip
 
-    def _multiply(self) -> None:
+    def _multiply(self, count: Value) -> None:
         f = self.f
         zero, one = f.number("i64", 0), f.number("i64", 1)
         f.store(zero, self.list, 0)
         f.store(zero, self.list, 1)
-        count = (self.h1 - self.h0) * self.qn
         with (
             f.loop(self.e1, start=self.e0, name="lead") as e,
             f.loop(self.place_count, name="place") as place,
