@@ -441,8 +441,14 @@ def pointwise_dims(draw: st.DrawFn) -> ConvDims:
     """One tap: planes and volumes of all lengths, few and many channels, strides."""
     rank = draw(st.integers(1, 3))
     groups = draw(st.sampled_from([1, 1, 2]))
-    channels, outputs = draw(st.integers(1, 150)), draw(st.integers(1, 150))
-    spatial = [draw(st.integers(1, {1: 700, 2: 30, 3: 9}[rank])) for _ in range(rank)]
+    channels, outputs = draw(
+        st.one_of(
+            st.tuples(st.integers(1, 150), st.integers(1, 150)),
+            st.tuples(st.integers(256, 1100), st.integers(1, 20)),
+        )
+    )
+    longest = {1: 700, 2: 30, 3: 9} if channels < 256 else {1: 50, 2: 9, 3: 4}
+    spatial = [draw(st.integers(1, longest[rank])) for _ in range(rank)]
     return ConvDims.of(
         (draw(st.integers(1, 3)), groups * channels, *spatial),
         (groups * outputs, channels, *(1,) * rank),

@@ -310,10 +310,8 @@ def _blocks(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
     width = named(plan.target).vector_bytes // _itemsize(plan.dtype)
     plural = "" if about["vectors"] == 1 else "s"
     if about["side"] == "by_places":
-        yield (
-            "tile",
-            f"{about['vectors']} output channels × {about['scalars']} input channels, {width} places each",
-        )
+        across, each = ("input channels", "places") if gradient else ("pixels", "channels")
+        yield "tile", f"{about['vectors']} output channels × {about['scalars']} {across}, {width} {each} each"
     else:
         yield "tile", f"{about['vectors']} vector{plural} of {width} {along} × {about['scalars']} {across}"
     if gradient:

@@ -12,7 +12,15 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers
 from tilewright.kernel.addresses import address
-from tilewright.kernel.tiles import convolve, direct, dot_weights, weights, winograd, winograd_weights
+from tilewright.kernel.tiles import (
+    convolve,
+    direct,
+    dot_forward,
+    dot_weights,
+    weights,
+    winograd,
+    winograd_weights,
+)
 from tilewright.kernel.tiles.convolve import Problem, Program
 from tilewright.plan import Plan
 from tilewright.plan.target import named
@@ -164,6 +172,8 @@ def _weight_problem(
 def _maker(plan: Plan, problem: Problem) -> Callable[..., Program]:
     if plan.family == "tiles-winograd":
         return winograd.program
+    if dot_forward.serves(problem):
+        return dot_forward.program
     return direct.program if direct.serves(problem) else convolve.program
 
 

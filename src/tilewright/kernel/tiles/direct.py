@@ -36,6 +36,12 @@ _WEIGHTS_BYTES = 2 << 20
 
 
 def serves(problem: Problem) -> bool:
+    """Whether a problem is one that :func:`innermost` describes, and its weights fit the scratch."""
+    channels = problem.dims.in_channels // problem.dims.groups
+    return innermost(problem) and channels * 4 * 64 * np.dtype(problem.dtype).itemsize <= _WEIGHTS_BYTES
+
+
+def innermost(problem: Problem) -> bool:
     """Whether a problem is a 1×1 convolution with its channels innermost in both arrays."""
     dims = problem.dims
     outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
@@ -46,7 +52,6 @@ def serves(problem: Problem) -> bool:
         and min(outputs, channels) > 1
         and all(n == 1 for n in dims.input_dilation)
         and all(pair == (0, 0) for pair in dims.padding)
-        and channels * 4 * 64 * np.dtype(problem.dtype).itemsize <= _WEIGHTS_BYTES
         and math.prod(dims.output[:-1]) <= _ROWS
     )
 

@@ -91,16 +91,16 @@ def emit(target: Target, scalar: str, rows: int, columns: int) -> str:
             out = f.at(gw, scalar, (k + a_row) * words["channels"] + c)
             for b_row in range(columns):
                 total = f.load(type, place, (a_row * columns + b_row) * width)
-                f.store(_added(f, total, width), out, b_row)
+                f.store(lane(f, added(f, total, width), 0), out, b_row)
     return f.text()
 
 
-def _added(f: Function, total: Value, width: int) -> Value:
-    """The sum of all lanes: halves are added until one is left."""
+def added(f: Function, total: Value, width: int) -> Value:
+    """The sum of all lanes, in lane 0: halves are added until one is left."""
     while width > 1:
         width //= 2
         # What the upper lanes then hold is not read again.
         places = [i + width if i < width else i for i in range(2 * width)]
         total = shuffle(f, total, total, list(range(2 * width))) + shuffle(f, total, total, places)
         total = shuffle(f, total, total, list(range(width)))
-    return lane(f, total, 0)
+    return total

@@ -32,6 +32,9 @@ from tilewright.plan.target import Target
 #: The driver's table, the panel's first weight (k0, c0, first tap), where to, how many outputs and channels.
 ARGUMENTS = {"args": "ptr", "source": "ptr", "out": "ptr", "outputs": "i64", "channels": "i64"}
 
+# Numbers between what is packed and what is asked for: more rows at once than a processor follows by itself.
+_AHEAD = 128
+
 SCHEDULES = ("flat", "lanes", "taps", "any")
 
 
@@ -69,7 +72,8 @@ def _flat(f: Function, scalar: str, lanes: int, group: int, width: int, steps: l
         left = f.least(total - place, width)
         whole = (f["outputs"] >= group + width) & left.equals(width)
         starts = [f.at(f["source"], scalar, w_output * (group + i) + place, wild=True) for i in range(width)]
-
+        for start in starts:
+            f.soon(f.at(start, scalar, _AHEAD, wild=True))
         places = []
         for _ in range(width):
             places.append(f.at(f["out"], scalar, (t * channels + c) * lanes + group, wild=True))
