@@ -17,6 +17,7 @@ from tilewright.kernel.tiles import (
     direct,
     dot_forward,
     dot_weights,
+    outer_weights,
     weights,
     winograd,
     winograd_weights,
@@ -220,6 +221,8 @@ def _samples(steps: tuple[int, ...]) -> tuple[int, ...]:
 def _weight_maker(plan: Plan, problem: weights.WeightProblem) -> Callable[..., weights.WeightProgram]:
     if plan.family == "tiles-winograd":
         return winograd_weights.program
+    if outer_weights.serves(problem, named(plan.target)):
+        return outer_weights.program
     return dot_weights.program if dot_weights.serves(problem) else weights.program
 
 
