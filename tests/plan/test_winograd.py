@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from compare import assert_same
 
+from tilewright.geometry import ConvDims
+from tilewright.plan import choose
 from tilewright.plan.winograd import Scheme, matrices, schemes_for
 
 _SCHEMES = [Scheme(4, 3), Scheme(3, 4), Scheme(2, 5), Scheme(5, 2), Scheme(2, 7), Scheme(7, 2), Scheme(1, 1)]
@@ -30,6 +32,15 @@ def test_the_matrices_are_a_correlation(scheme: Scheme) -> None:
 def test_the_gradient_of_the_weights_exchanges_taps_and_outputs() -> None:
     assert Scheme(4, 3).turned == Scheme(3, 4)
     assert Scheme(4, 3).places == Scheme(4, 3).turned.places == 6
+
+
+def test_taps_that_read_padding_count_for_nothing() -> None:
+    # The data gradient of a kernel as large as its input: most of what Winograd's pieces hold is padding.
+    whole = ConvDims.of((64, 128, 5, 5), (768, 128, 5, 5))
+    assert choose("data_gradient", whole, "float32").family != "tiles-winograd"
+    assert choose("data_gradient", ConvDims.of((8, 128, 17, 17), (64, 128, 5, 5)), "float32").family == (
+        "tiles-winograd"
+    )
 
 
 def test_kernels_with_schemes() -> None:

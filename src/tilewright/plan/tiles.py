@@ -52,8 +52,11 @@ WINOGRAD_LEAD_TAPS = 3
 def winograd_pays(form: ConvDims, pair: tuple[Scheme, Scheme]) -> bool:
     """Whether a convolution in forward form saves more products than the transforms cost."""
     needed, done = 1.0, 1.0
-    for scheme, output in zip(pair, (1, *form.output)[-2:], strict=True):
-        needed *= scheme.taps * output
+    sizes, outputs_of = (1, *form.spatial)[-2:], (1, *form.output)[-2:]
+    before = (0, *(low for low, _ in form.padding))[-2:]
+    for scheme, size, output, low in zip(pair, sizes, outputs_of, before, strict=True):
+        # Taps that read the padding cost the definition nothing.
+        needed *= sum(max(min(output, size + low - tap) - max(low - tap, 0), 0) for tap in range(scheme.taps))
         done *= scheme.places * -(-output // scheme.outputs)
     outputs, channels = form.out_channels // form.groups, form.in_channels // form.groups
     # A transformed number costs as much as so many products: of the input for all outputs, and the reverse.
