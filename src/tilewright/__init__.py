@@ -36,6 +36,8 @@ from tilewright.autograd.arithmetic import (
     sub,
     where,
 )
+from tilewright.autograd.complexes import complex_ as complex
+from tilewright.autograd.complexes import conj, imag, real
 from tilewright.autograd.create import (
     arange,
     as_tensor,
@@ -63,6 +65,10 @@ from tilewright.autograd.create import (
 )
 from tilewright.autograd.dtypes import (
     bool_,
+    cdouble,
+    cfloat,
+    complex64,
+    complex128,
     device,
     double,
     float16,
@@ -74,6 +80,7 @@ from tilewright.autograd.dtypes import (
     int16,
     int32,
     int64,
+    is_complex,
     is_floating_point,
     long,
     promote_types,
@@ -229,6 +236,7 @@ from tilewright.functional import (
 )
 from tilewright.geometry import ConvDims, PoolDims
 from tilewright.kernel.threads import get_num_threads, set_num_threads
+from tilewright.op.kinds import bfloat16 as _bfloat16
 from tilewright.op.random import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 from tilewright.plan import precision
 
@@ -278,14 +286,20 @@ __all__ = [
     "bridge",
     "broadcast_to",
     "cat",
+    "cdouble",
     "ceil",
     "celu",
+    "cfloat",
     "chunk",
     "clamp",
     "clip",
     "clone",
+    "complex",
+    "complex64",
+    "complex128",
     "concat",
     "concatenate",
+    "conj",
     "conv",
     "conv1d",
     "conv2d",
@@ -339,6 +353,7 @@ __all__ = [
     "half",
     "hardshrink",
     "hstack",
+    "imag",
     "index_select",
     "inference_mode",
     "initial_seed",
@@ -346,6 +361,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_complex",
     "is_floating_point",
     "is_grad_enabled",
     "isclose",
@@ -410,6 +426,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "real",
     "reciprocal",
     "relu",
     "remainder",
@@ -495,6 +512,9 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "bfloat16":
+        # A dtype of another package's, which need not be installed.
+        return _bfloat16()
     if name not in _LATER:
         raise AttributeError(f"module 'tilewright' has no attribute {name!r}")
     module = importlib.import_module(_LATER[name])

@@ -81,7 +81,10 @@ def _describe_one(name: str, value: Any) -> str:
     # A class such as numpy.float64 has these names too, but as descriptors.
     if not isinstance(value, type) and shape is not None and dtype is not None:
         return f"{name} with shape {tuple(shape)} and dtype {dtype}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of 5,000 digits, for example: not what this message is about
+        text = f"<{type(value).__name__}>"
     # 200 characters hold any sensible argument; a longer one would bury the rule it broke.
     if len(text) > 200:
         text = text[:197] + "..."

@@ -129,7 +129,7 @@ def test_the_default_dtype() -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", ["complex64", "<U3", "datetime64[s]", "object", "longdouble", "nonsense", object()]
+    "dtype", ["clongdouble", "V2", "<U3", "datetime64[s]", "object", "longdouble", "nonsense", object()]
 )
 def test_dtypes_that_tensors_dont_have(dtype: Any) -> None:
     with pytest.raises(tw.DtypeError, match=r"Tensors hold bool|A dtype such as"):

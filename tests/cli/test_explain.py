@@ -12,7 +12,7 @@ from tilewright.cli import explain as module
 from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import NAMES as PADDINGS
 from tilewright.kernel import conv_tiles, jit
-from tilewright.op.arrays import NUMBERS
+from tilewright.op.arrays import MULTIPLIED
 from tilewright.plan import choose, named, precision, runnable
 from tilewright.plan import explain as explain_plan
 from tilewright.plan.plan import CONV_OPERATIONS
@@ -290,7 +290,7 @@ def test_without_llvm_there_is_no_code(tilewright: Command, monkeypatch: pytest.
 
 def test_the_names_written_out_are_those_of_the_library() -> None:
     assert module.OPERATIONS == CONV_OPERATIONS
-    assert module.DTYPES == NUMBERS
+    assert module.DTYPES == MULTIPLIED
     assert module.TARGETS == TARGETS
     assert module.PADDINGS == PADDINGS
     assert module.MODES == MODES
@@ -305,3 +305,11 @@ def test_the_names_written_out_are_those_of_the_library() -> None:
     plan = choose("weight_gradient", ConvDims.of((2, 8, 16, 16), (8, 8, 1, 1)), "float32", None)
     roles |= set(conv_tiles.outline(plan, (8192, 1024, 64, 4), (8192, 1024, 64, 4)).kernels)
     assert set(module.KERNELS) == roles
+
+
+def test_what_is_computed_in_another_dtype_is_explained_as_that(tilewright: Command) -> None:
+    for half in ("float16", "bfloat16"):
+        assert tilewright(*WINOGRAD, "--dtype", half).out == tilewright(*WINOGRAD).out
+    assert ": float64, " in tilewright(*WINOGRAD, "--dtype", "int8").out
+    doubled = ("explain", "--input", "8,128,56,56", "--weight", "128,128,3,3", "--padding", "same")
+    assert tilewright(*WINOGRAD, "--dtype", "complex64").out == tilewright(*doubled).out

@@ -121,7 +121,8 @@ def test_a_run_is_summarised_for_the_images_it_learnt_from(tilewright: Command, 
     [
         (
             ["lenet6"],
-            "summary needs a run, a model.safetensors file, or one of digitnet, lenet5, autoencoder, resnet20,",
+            "summary needs a run, a model.safetensors file, or one of digitnet, lenet5, autoencoder, "
+            "resnet20,",
         ),
         (["lenet5", "--input", "28,28"], "lenet5 takes samples of (channels, height, width)."),
         (

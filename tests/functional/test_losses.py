@@ -251,3 +251,16 @@ def test_a_sample_s_loss_is_the_same_bits_in_any_batch(batch: int, seed: int) ->
     for i in range(batch):
         alone = F.cross_entropy(x[i : i + 1], target[i : i + 1], reduction="none", label_smoothing=0.1)
         assert_same(alone[0], together[i], rtol=0, atol=0, reason="a sample's own bits")
+
+
+def test_the_target_of_certain_logits_has_the_slope_of_its_definition() -> None:
+    # −pos_weight · log σ(x) + log(1 − σ(x)), the slope in the target, at x = ±∞ and 0
+    x = np.array([-np.inf, np.inf, 0.0])
+    target = tw.tensor(np.array([0.5, 0.5, 0.5]), requires_grad=True)
+    with np.errstate(all="ignore"):
+        loss = F.binary_cross_entropy_with_logits(
+            tw.tensor(x), target, reduction="sum", pos_weight=np.array(0.75)
+        )
+        loss.backward()
+    expected = np.array([np.inf, -np.inf, -0.25 * math.log(2.0)])
+    assert_same(target.grad, expected, **_ROUNDING)

@@ -52,6 +52,11 @@ def test_gaussian_by_hand() -> None:
     repeated = F.gaussian_nll_loss(x, t, np.array([[4.0, 4.0], [1.0, 1.0]]), reduction="none")
     assert_same(by_row, repeated, **_EXACT)
     assert_same(F.gaussian_nll_loss(x, t, np.array([[4.0], [1.0]]), reduction="none"), repeated, **_EXACT)
+    # One target for each column, and one for all.
+    for target in (t[0], t[:1], np.array([3.0]), np.array(3.0)):
+        spread = np.broadcast_to(target, (2, 2)).copy()
+        found = F.gaussian_nll_loss(x, target, variance, reduction="none")
+        assert_same(found, F.gaussian_nll_loss(x, spread, variance, reduction="none"), **_EXACT)
     for_all = F.gaussian_nll_loss(x, t, 4.0, reduction="none")
     assert_same(for_all, F.gaussian_nll_loss(x, t, np.full((2, 2), 4.0), reduction="none"), **_EXACT)
 
@@ -171,6 +176,18 @@ _X = np.zeros((2, 3))
             "gaussian_nll_loss needs operands of one dtype. Received: input of float64, var of float32.",
         ),
         (
+            lambda: F.gaussian_nll_loss(_X, None, _X),
+            DtypeError,
+            "gaussian_nll_loss needs target to be a NumPy array or a Tensor. Received: target of type "
+            "NoneType.",
+        ),
+        (
+            lambda: F.gaussian_nll_loss(_X[:, :1], _X[:, 0], _X[:, :1]),
+            ShapeError,
+            "gaussian_nll_loss needs target of a shape that broadcasts to the input's (2, 1). Received: "
+            "target with shape (2,) and",
+        ),
+        (
             lambda: F.gaussian_nll_loss(_X, _X, None),
             DtypeError,
             "gaussian_nll_loss needs var to be a NumPy array or a Tensor. Received: var of type NoneType.",
@@ -183,7 +200,8 @@ _X = np.zeros((2, 3))
         (
             lambda: F.gaussian_nll_loss(_X, _X.T, _X),
             ShapeError,
-            "gaussian_nll_loss needs input and target of one shape. Received: input with shape (2, 3) and",
+            "gaussian_nll_loss needs target of a shape that broadcasts to the input's (2, 3). Received: "
+            "target with shape (3, 2) and",
         ),
     ],
 )

@@ -316,7 +316,7 @@ def test_like_torch(rank: int, mode: str, batched: bool, seed: int, data: Any) -
             "pad needs input to be a NumPy array or a Tensor. Received: input of type list.",
         ),
         (
-            lambda: F.pad(np.zeros(2, complex), (1, 1)),
+            lambda: F.pad(np.zeros(2, np.clongdouble), (1, 1)),
             DtypeError,
             "pad needs input of one of the dtypes float32, float64, int8,",
         ),

@@ -242,8 +242,8 @@ _BEYOND[0, 0, 3, 2:] = 64, 99
         (
             lambda: F.lp_pool2d(_X.astype(int), 2, 2),
             DtypeError,
-            "lp_pool2d needs input of one of the dtypes float16, float32, float64, in native byte order. "
-            "Received: input with shape (1, 1, 4, 4) and dtype int64.",
+            "lp_pool2d needs input of one of the dtypes float16, bfloat16, float32, float64, in native byte "
+            "order. Received: input with shape (1, 1, 4, 4) and dtype int64.",
         ),
         (lambda: F.lp_pool2d(tw.tensor(_I), 2, 2), DtypeError, "lp_pool2d needs input of one of the dtypes"),
         (lambda: F.lp_pool(_X[0, 0], 2, 2), ShapeError, "list the kernel's size per spatial axis."),
@@ -268,7 +268,7 @@ _BEYOND[0, 0, 3, 2:] = 64, 99
         (
             lambda: F.adaptive_avg_pool1d(_I[0], 2),
             DtypeError,
-            "adaptive_avg_pool1d needs input of one of the dtypes float16, float32, float64",
+            "adaptive_avg_pool1d needs input of one of the dtypes float16, bfloat16, float32, float64",
         ),
         (
             lambda: F.adaptive_max_pool2d(_X > 0, 2),

@@ -283,7 +283,7 @@ _MANY = "One integer stands for two spatial axes; for another number of them lis
             "unfold needs input to be a NumPy array or a Tensor. Received: input of type list.",
         ),
         (
-            lambda: F.unfold(np.zeros((1, 1, 4, 4), complex), 2),
+            lambda: F.unfold(np.zeros((1, 1, 4, 4), np.clongdouble), 2),
             DtypeError,
             "unfold needs input of one of the dtypes float32,",
         ),

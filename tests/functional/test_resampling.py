@@ -322,7 +322,7 @@ def test_every_batch_gives_the_same_bits(kind: str) -> None:
             "interpolate with mode 'nearest' or 'nearest-exact' moves",
         ),
         (
-            lambda: F.interpolate(np.zeros((1, 1, 4), complex), size=2),
+            lambda: F.interpolate(np.zeros((1, 1, 4), np.clongdouble), size=2),
             DtypeError,
             "interpolate needs input of one of the dtypes float32,",
         ),

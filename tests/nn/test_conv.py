@@ -231,11 +231,11 @@ def test_dtype_of_parameters(build: Any) -> None:
         (lambda: nn.Conv2d(1, 1, 3, rank=3), "Conv2d has rank 2. Received: rank=3. Conv takes any rank."),
         (
             lambda: nn.Conv2d(1, 1, 3, init="golrot"),
-            "by_name needs name to be one of 'glorot', 'glorot_uniform'",
+            "Conv2d needs init to be one of 'glorot', 'glorot_uniform'",
         ),
         (
             lambda: nn.Linear(2, 2, init=3),
-            "A layer needs init to be a name or a function. Received: init=3.",
+            "Linear needs init to be a name or a function. Received: init=3.",
         ),
         (lambda: nn.Linear(0, 3), "Linear needs in_features to be at least 1. Received: in_features=0."),
         (

@@ -80,7 +80,11 @@ _AHEAD = PoolDims.of((1, 1, 2), 1, padding=2)
             DtypeError,
             "input with shape (1, 2, 4, 4) and dtype bool",
         ),
-        (lambda: avg_pool(_DIMS, _X.astype(int)), DtypeError, "one of the dtypes float16, float32, float64"),
+        (
+            lambda: avg_pool(_DIMS, _X.astype(int)),
+            DtypeError,
+            "one of the dtypes float16, bfloat16, float32, float64",
+        ),
         (
             lambda: avg_pool(_DIMS, _X, divisor=0),
             ArgumentError,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tilewright.train.config import (
     ModelConfig,
     OptimizerConfig,
     RunConfig,
+    ScheduleConfig,
     TrainingConfig,
     describe_run,
     same_facts,
@@ -56,6 +58,34 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     write_config(path, CONFIG)
     assert read_config(path) == CONFIG
     assert 'name = "digitnet"' in path.read_text()
+
+
+def test_a_file_of_the_first_version_is_read() -> None:
+    old = changed(schedule=None, training__lr_decay="linear")
+    for name in ("accumulate", "min_delta", "label_smoothing", "mixup"):
+        del old["training"][name]
+    del old["data"]["augment"]
+    found = config_from(old, "x")
+    assert found.schedule == ScheduleConfig("linear")
+    assert found == replace(CONFIG, schedule=ScheduleConfig("linear"))
+    del old["training"]["lr_decay"]
+    assert config_from(old, "x") == CONFIG
+
+
+def test_everything_that_may_be_set_is_kept(tmp_path: Path) -> None:
+    full = replace(
+        CONFIG,
+        data=replace(CONFIG.data, augment=("RandomShift((2, 2), fill=0) with seed 3",)),
+        training=replace(
+            CONFIG.training, accumulate=4, clip_norm=1.0, ema=0.999, patience=3, min_delta=0.01,
+            label_smoothing=0.1, class_weight=(1.0, 2.5), mixup=0.2, ignore_index=-1, loss="l1",
+        ),
+        schedule=ScheduleConfig("cosine", {"warmup": 5, "end": 0.1}),
+        recipe={"seed": 2**63 - 1, "augment": ["shift=2"], "lr": 1e-300, "overwrite": True},
+    )  # fmt: skip
+    write_config(tmp_path / "config.toml", full)
+    assert read_config(tmp_path / "config.toml") == full
+    assert config_from(json.loads(json.dumps(full.to_dict(), allow_nan=False)), "x") == full
 
 
 def test_json_holds_it_as_well() -> None:
@@ -107,6 +137,26 @@ def test_the_folder_of_the_data_may_be_unknown(tmp_path: Path) -> None:
         ({"training__batch_size": True}, r"needs training\.batch_size to be a whole number from 1 to"),
         ({"training__seed": 2**63}, r"needs training\.seed to be a whole number from 0 to"),
         ({"optimizer__options__lr": 10**400}, r"needs optimizer\.options\.lr to be"),
+        ({"training__accumulate": 0}, r"needs training\.accumulate to be a whole number from 1 to"),
+        ({"training__ema": "much"}, r"needs training\.ema to be a finite number\."),
+        (
+            {"training__class_weight": [1, "a"]},
+            r"needs training\.class_weight to be a list of finite numbers\.",
+        ),
+        ({"training__class_weight": 3}, r"needs training\.class_weight to be a list of finite numbers\."),
+        ({"training__loss": ""}, r"needs training\.loss to be a text that isn't empty\."),
+        ({"training__patience": -1}, r"needs training\.patience to be a whole number from 1 to"),
+        ({"training__speed": 3}, r"fields that a run's configuration has\. Received: training\.speed\."),
+        ({"schedule": 3}, r"needs schedule to be a table\. Received: schedule=3\."),
+        ({"schedule__name": 3}, r"needs schedule\.name to be a text that isn't empty\."),
+        (
+            {"schedule__options": {"x": {}}},
+            r"needs schedule\.options\.x to be a text, a truth, a finite number",
+        ),
+        ({"schedule__speed": 3}, r"fields that a run's configuration has\. Received: schedule\.speed\."),
+        ({"recipe": {"lr": float("nan")}}, r"needs recipe\.lr to be a text, a truth, a finite number"),
+        ({"recipe": 3}, r"needs recipe to be a table\."),
+        ({"data__augment": [3]}, r"needs data\.augment to be a list of texts\."),
     ],
 )
 def test_fields_that_are_wrong_are_named(parts: dict[str, Any], message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import tilewright as tw
 from tilewright.errors import ArgumentError
-from tilewright.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+from tilewright.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, OneCycleLR, StepLR
 from tilewright.train.schedules import SCHEDULES, Schedule
 
 # Curves and schedulers multiply the same few factors in another order: a few roundings of float64.
@@ -81,6 +81,25 @@ def test_curves_are_those_of_the_schedulers(name: str) -> None:
         assert optimizer.param_groups[0]["lr"] == pytest.approx(wanted, rel=1e-9, abs=ROUNDING), step
         optimizer.step()
         if step < 39:
+            scheduler.step()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "make"),
+    [
+        (Schedule("step", every=2, factor=0.3), lambda o: StepLR(o, 2, 0.3)),
+        (Schedule("exponential", factor=0.7), lambda o: ExponentialLR(o, 0.7)),
+    ],
+)
+def test_curves_that_go_by_epochs_are_those_of_the_schedulers(
+    schedule: Schedule, make: Callable[[Any], Any]
+) -> None:
+    optimizer = tw.optim.SGD([tw.zeros(1)], lr=0.5)
+    scheduler = make(optimizer)
+    for step in range(21):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * schedule.at(step, 21, 3), rel=ROUNDING)
+        optimizer.step()
+        if step % 3 == 2:
             scheduler.step()
 
 

@@ -65,12 +65,15 @@ ROUNDING = 2e-5
 
 # 50 images: 8 · 5 = 40 leave a short group of 10 in two batches; 7 · 3 = 21 a group of 8 in 7 + 1.
 @pytest.mark.parametrize(("batch", "times"), [(10, 5), (8, 5), (7, 3), (1, 50), (50, 1), (3, 7)])
-@pytest.mark.parametrize("class_weight", [None, [1.0, 5.0, 0.25]])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"class_weight": [1.0, 5.0, 0.25]}, {"class_weight": [0.0, 5.0, 1.0], "label_smoothing": 0.2}],
+)
 def test_accumulated_batches_give_the_step_of_one_large_batch(
-    batch: int, times: int, class_weight: list[float] | None
+    batch: int, times: int, options: dict[str, Any]
 ) -> None:
-    small = plain_trainer(batch, accumulate=times, class_weight=class_weight)
-    large = plain_trainer(batch * times, class_weight=class_weight)
+    small = plain_trainer(batch, accumulate=times, **options)
+    large = plain_trainer(batch * times, **options)
     assert small.total_steps == large.total_steps == 2 * -(-50 // (batch * times))
     small.fit()
     large.fit()
@@ -446,9 +449,11 @@ def test_two_runs_with_mixing_are_the_same(tmp_path: Path) -> None:
         ),
         (
             {"class_weight": [1, -1]},
-            r"needs class_weight to be finite numbers of at least 0, one for each class",
+            r"needs class_weight to be finite numbers of at least 0, not all 0, one for",
         ),
         ({"class_weight": [[1]]}, r"needs class_weight to be finite numbers"),
+        ({"class_weight": [0, 0, 0]}, r"needs class_weight to be finite numbers of at least 0, not all 0"),
+        ({"class_weight": ["a"]}, r"needs class_weight to be finite numbers"),
         ({"mixup": -1}, r"MixUp needs alpha to be above 0\. Received: alpha=-1\."),
         ({"mixup": True}, r"MixUp needs alpha to be a finite number\. Received: alpha=True\."),
         (

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.autograd.checks import broadcast
+from tilewright.autograd.complexes import conjugated
 from tilewright.autograd.dtypes import get_default_dtype, of_number, result_type
 from tilewright.autograd.operands import cast as cast
-from tilewright.autograd.complexes import conjugated
 from tilewright.autograd.operands import combine, ordered, pair, python_number, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, is_tensor, made, rule
 from tilewright.errors import ArgumentError, DtypeError, describe

@@ -1,8 +1,8 @@
 """Complex numbers: conjugates, parts, and numbers made of parts.
 
-Gradients are PyTorch's: of a real number L by a complex x, ∂L/∂Re x + i ∂L/∂Im x, twice the derivative by the
-conjugate of x in Wirtinger's calculus. It is the direction in which L grows fastest, so that optimisers go the
-other way as ever. Through y = f(x) with a holomorphic f it is the gradient of y times conj(f′(x)).
+Gradients are PyTorch's: of a real number L by a complex x, ∂L/∂Re x + i ∂L/∂Im x, twice the derivative by
+the conjugate of x in Wirtinger's calculus. It is the direction in which L grows fastest, so that optimisers
+go the other way as ever. Through y = f(x) with a holomorphic f it is the gradient of y times conj(dy/dx).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.taped import Taped, is_tensor
 from tilewright.autograd.tape import Array, Context, X, apply, rule, run
+from tilewright.autograd.taped import Taped, is_tensor
 from tilewright.errors import DtypeError, ShapeError, describe
 from tilewright.op.memory import copy, empty_like
 
@@ -25,7 +25,7 @@ def conjugated(value: Any) -> Any:
     dtype = getattr(value, "dtype", None)
     if dtype is None or dtype.kind != "c":
         return value.conjugate() if type(value) is complex else value
-    return run("conj", value) if isinstance(value, (Taped, np.ndarray)) else value.conjugate()
+    return apply("conj", value) if isinstance(value, (Taped, np.ndarray)) else value.conjugate()
 
 
 def _conj_backward(context: Context, gradient: Tensor) -> Tensor:

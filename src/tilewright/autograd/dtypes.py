@@ -106,8 +106,8 @@ def as_dtype(dtype: Any) -> Dtype:
         return _PYTHON[dtype]
     try:
         found: Dtype = np.dtype(dtype) if dtype is not None else _Default.dtype
-    except TypeError:
-        raise DtypeError("A dtype such as tilewright.float32 is needed.", f"dtype={dtype!r}") from None
+    except Exception:  # a TypeError mostly; but NumPy reads texts and lists as programs of a kind
+        raise DtypeError("A dtype such as tilewright.float32 is needed.", describe(dtype=dtype)) from None
     return checked(found)
 
 

@@ -107,7 +107,8 @@ def _abs_backward(context: Context, gradient: Tensor) -> Tensor:
     # The direction of x, and 0 where it has none. Not conjugated: |x| is no holomorphic function.
     length = abs(x)
     none = length == 0
-    return gradient * where(none, 0.0, x / where(none, 1.0, length))
+    direction: Tensor = where(none, 0.0, x / where(none, 1.0, length))
+    return gradient * direction
 
 
 _rint, _sign = pooled(np.rint), pooled(np.sign)

@@ -116,10 +116,8 @@ def _std_forward(context: Context, x: Array, **attributes: Any) -> Any:
 
 
 def _std_backward(context: Context, gradient: Tensor) -> Tensor:
-    deviation = context.output()
     # Where nothing deviates the slope is taken as 0.
-    slope = where(deviation == 0, 0.0, gradient / deviation)
-    return _as_input(context, slope) * _around(context)
+    return _as_input(context, _over(gradient, context.output())) * _around(context)
 
 
 def _prod_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
@@ -153,6 +151,9 @@ def _extreme_backward(context: Context, gradient: Tensor) -> Tensor:
 
 
 def _logsumexp_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> Any:
+    if is_half(x.dtype):
+        wide = _logsumexp_forward(context, x.astype(np.float32), over=over, keepdim=keepdim)
+        return np.asarray(wide).astype(x.dtype)
     if not x.size:
         return np.log(_add(np.exp(x), axis=over, keepdims=keepdim))
     top = np.maximum.reduce(x, axis=over, keepdims=True)
@@ -174,10 +175,16 @@ def _norm_forward(context: Context, x: Array, *, over: Axes, keepdim: bool) -> A
 
 
 def _norm_backward(context: Context, gradient: Tensor) -> Tensor:
-    length = context.output()
     # The length of the null vector has no slope; 0 is taken.
-    slope = where(length == 0, 0.0, gradient / length)
-    return context.input(0) * _as_input(context, slope)
+    return context.input(0) * _as_input(context, _over(gradient, context.output()))
+
+
+def _over(value: Tensor, divisor: Tensor) -> Tensor:
+    """A quotient that is 0 where the divisor is, and so are its slopes."""
+    nothing = divisor == 0
+    # 1 stands in for 0: a slope of infinity times 0 would be NaN.
+    quotient: Tensor = where(nothing, 0.0, value / where(nothing, 1.0, divisor))
+    return quotient
 
 
 def _with_axes(function: Any) -> Any:
@@ -403,8 +410,14 @@ def norm(input: X, p: Any = 2, dim: Any = None, keepdim: bool = False) -> X:
         return run("sum", cast(found, input.dtype), over=over, keepdim=keepdim)
     if p == 1:
         return run("sum", size, over=over, keepdim=keepdim)
-    result: X = run("sum", size**p, over=over, keepdim=keepdim) ** (1.0 / p)
-    return result
+    if p < 0:
+        result: X = run("sum", size**p, over=over, keepdim=keepdim) ** (1.0 / p)
+        return result
+    # 1 stands in for 0, where some power's slope is infinite: 0 is taken for it.
+    none = size == 0
+    total = run("sum", where(none, 0.0, where(none, 1.0, size) ** p), over=over, keepdim=keepdim)
+    none = total == 0
+    return where(none, 0.0, where(none, 1.0, total) ** (1.0 / p))  # type: ignore[no-any-return]
 
 
 def softmax(input: X, dim: int, dtype: Any = None) -> X:

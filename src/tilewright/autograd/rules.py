@@ -56,20 +56,20 @@ class Rule:
 #: Every operation by name.
 RULES: dict[str, Rule] = {}
 
-#: The operations whose gradients hold for complex numbers too. Their backward gives the gradient of a real
-#: number L that PyTorch gives, ∂L/∂Re x + i ∂L/∂Im x: through y = f(x), f holomorphic, that is the gradient of
-#: y times the conjugate of f′(x). So operations that are linear with real coefficients stand here as they are;
-#: the others conjugate the slope. What has a complex result and doesn't stand here has no gradient.
+#: The operations whose gradients hold for complex numbers too (see :mod:`tilewright.autograd.complexes`):
+#: those that are linear with real coefficients, as they are; and some others, which conjugate the slope. What
+#: has a complex result and doesn't stand here has no gradient.
 COMPLEX = frozenset(
     {
         *("abs", "add", "complex", "conj", "cos", "div", "exp", "log", "matmul", "mul", "neg", "pow"),
         *("reciprocal", "sin", "sqrt", "square", "sub"),
-        *("broadcast_to", "cast", "cat", "clone", "contiguous", "cumsum", "erase", "flip", "gather", "getitem"),
-        *("mean", "permute", "place", "pixel_shuffle", "pixel_unshuffle", "replaced", "reshape", "roll"),
-        *("scatter", "scatter_add", "scatter_to", "sum", "sum_to", "take", "tile", "watch", "where", "write"),
+        *("broadcast_to", "cast", "cat", "clone", "contiguous", "cumsum", "erase", "flip", "gather"),
+        *("getitem", "mean", "permute", "place", "pixel_shuffle", "pixel_unshuffle", "replaced", "reshape"),
+        *("roll", "scatter", "scatter_add", "scatter_to", "sum", "sum_to", "take", "tile", "watch", "where"),
         *("avg_pool", "avg_pool_gradient", "adaptive_avg_pool", "adaptive_avg_pool_gradient"),
-        *("conv", "conv_data_gradient", "conv_weight_gradient", "fold", "pad", "pad_gradient", "unfold"),
-        *("linear", "linear_input_gradient", "linear_weight_gradient"),
+        *("conv", "conv_data_gradient", "conv_weight_gradient", "fold", "pad", "pad_gradient", "resample"),
+        *("resample_gradient", "unfold"),
+        *("write", "linear", "linear_input_gradient", "linear_weight_gradient"),
     }
 )
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tilewright.autograd.complexes import conjugated
 from tilewright.autograd.tape import Array, Context, apply, rule
 from tilewright.op import dense as op
+from tilewright.op import memory
 
 if TYPE_CHECKING:
     from tilewright.autograd.tensor import Tensor
@@ -39,9 +41,10 @@ def _linear_backward(context: Context, g: Tensor) -> Gradients:
     needs = context.needs
     for_x = for_weight = for_bias = None
     if needs[0]:
-        for_x = apply("linear_input_gradient", g, context.operand(1))
+        for_x = apply("linear_input_gradient", g, conjugated(context.operand(1)))
     if needs[1]:
-        for_weight = apply("linear_weight_gradient", g, context.operand(0), rank=_rank(context))
+        x = conjugated(context.operand(0))
+        for_weight = apply("linear_weight_gradient", g, x, rank=_rank(context))
     if needs[2]:
         bias = context.shapes[2]
         assert bias is not None
@@ -56,8 +59,10 @@ def _input_gradient(context: Context, g: Array, weight: Array) -> Array:
 def _input_gradient_backward(context: Context, gg: Tensor) -> Gradients:
     needs = context.needs
     return (
-        apply("linear", gg, context.operand(1), None) if needs[0] else None,
-        apply("linear_weight_gradient", context.operand(0), gg, rank=_rank(context)) if needs[1] else None,
+        apply("linear", gg, conjugated(context.operand(1)), None) if needs[0] else None,
+        apply("linear_weight_gradient", conjugated(context.operand(0)), gg, rank=_rank(context))
+        if needs[1]
+        else None,
     )
 
 
@@ -68,13 +73,15 @@ def _weight_gradient(context: Context, g: Array, x: Array, *, rank: int) -> Arra
 def _weight_gradient_backward(context: Context, gg: Tensor) -> Gradients:
     needs = context.needs
     return (
-        apply("linear", context.operand(1), gg, None) if needs[0] else None,
-        apply("linear_input_gradient", context.operand(0), gg) if needs[1] else None,
+        apply("linear", conjugated(context.operand(1)), gg, None) if needs[0] else None,
+        apply("linear_input_gradient", conjugated(context.operand(0)), gg) if needs[1] else None,
     )
 
 
 def _one_hot(context: Context, labels: Array, *, classes: int) -> Array:
-    found: Array = (labels[..., None] == np.arange(classes)).astype(np.int64)
+    found = memory.empty_for("one_hot", (*labels.shape, classes), np.int64)
+    if found.size:  # with no labels there is nothing to write, whatever the number of classes
+        np.equal(labels[..., None], np.arange(classes), out=found, casting="unsafe")
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tilewright.autograd.rules_window import conv_backward, the_other
-from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, rule
+from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, made, rule
 from tilewright.geometry import ConvDims
 from tilewright.op import conv as conv_op
 from tilewright.op import fused as fused_op
@@ -48,11 +48,14 @@ def _dropped(activation: str, bend: Callable[[Tensor], Tensor]) -> None:
     ) -> tuple[Array, Array]:
         y = conv_op.conv_forward(dims, x, w, bias, op=op, activation=activation)
         left, kept = dropped(y, p, key)
-        context.save(kept=kept)
+        # Of the two outputs only this one is kept: the other's memory is free as soon as its reader is done.
+        context.save(kept=kept, y=y)
         return left, y
 
     def backward(context: Context, gradient: Tensor | None, beside: Tensor | None) -> Gradients:
-        y, kept, p = context.output(1), context.saved["kept"], context.attributes["p"]
+        kept, p = context.saved["kept"], context.attributes["p"]
+        # Nobody else has it, so nobody has written to it.
+        y = made(context.saved["y"], context.node, 1)
         if beside is None:
             return conv_backward(context, apply_to_tensors(together, gradient, y, kept=kept, p=p))
         if gradient is not None:
@@ -71,7 +74,7 @@ def _dropped(activation: str, bend: Callable[[Tensor], Tensor]) -> None:
             for_y = apply("drop", gg * context.input(0), keep=kept, p=p, op_name="dropout") * bend(y)
         return for_g, for_y
 
-    rule(f"conv_{activation}_dropout", forward, backward, keeps=the_other)
+    rule(f"conv_{activation}_dropout", forward, backward, keeps=the_other, keeps_output=False)
     rule(
         together,
         gradient,

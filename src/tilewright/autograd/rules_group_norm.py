@@ -37,7 +37,12 @@ def _group_norm(
 def _group_norm_backward(context: Context, g: Tensor) -> Gradients:
     x, weight = context.operand(0), context.operand(1)
     groups, centred = context.attributes["groups"], context.attributes["centred"]
-    if not is_grad_enabled() or raw(x).size == 0:
+    if raw(x).size == 0:
+        # On the tape, too: sums of nothing.
+        none = g.sum((0, *range(2, g.ndim)))
+        nothing = (g, none, none)
+        return tuple(found if need else None for found, need in zip(nothing, context.needs, strict=True))
+    if not is_grad_enabled():
         found = op.group_norm_gradient(
             g._data, raw(x), groups, raw(weight), context.saved["statistics"], centred
         )

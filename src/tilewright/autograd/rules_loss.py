@@ -45,7 +45,8 @@ def _total(context: Context, values: Array, *, divisor: float | None) -> Array:
 def _total_backward(context: Context, g: Tensor) -> Tensor:
     shape, divisor = context.shapes[0], context.attributes["divisor"]
     assert shape is not None
-    return (g if divisor is None else g / divisor).expand(shape)
+    # A mean of nothing is NaN, and its gradient has no elements: nothing is left to be divided by 0.
+    return (g / divisor if divisor is not None and 0 not in shape else g).expand(shape)
 
 
 rule("loss_total", _total, _total_backward, keeps=(), keeps_output=False)
@@ -193,10 +194,12 @@ def _bce_with_logits_backward(context: Context, g: Tensor) -> Gradients:
             positive = target * made(pos_weight)
             for_x = g * ((positive + (1.0 - target)) * sigmoid(x) - positive)
     if context.needs[1]:
-        for_target = -g * x
-        if pos_weight is not None:
-            soft = apply("softplus", -x, beta=1.0, threshold=float("inf"))
-            for_target = for_target + g * made(np.asarray(pos_weight - 1.0)) * soft
+        if pos_weight is None:
+            for_target = -g * x
+        else:
+            # Each term is infinite at one end only.
+            unlikely, likely = (apply("softplus", z, beta=1.0, threshold=float("inf")) for z in (-x, x))
+            for_target = g * (made(pos_weight) * unlikely - likely)
     return for_x, for_target
 
 

@@ -1,13 +1,16 @@
 """Rules of the operations that slide windows: convolution, transposed convolution, pooling.
 
 Convolution, its data gradient and its weight gradient are each linear in both operands, and the gradient of
-any of the three is made of the other two; so differentiating again needs nothing new.
+any of the three is made of the other two; so differentiating again needs nothing new. The operations
+themselves conjugate nothing; for complex numbers the operand that a gradient is multiplied with is conjugated
+here (see :mod:`tilewright.autograd.complexes`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tilewright.autograd.complexes import conjugated
 from tilewright.autograd.tape import Array, Context, apply, rule
 from tilewright.geometry import ConvDims, PoolDims
 from tilewright.op import conv as conv_op
@@ -28,8 +31,12 @@ def conv_backward(context: Context, gradient: Tensor) -> Gradients:
     dims, op = context.attributes["dims"], context.attributes["op"]
     needs = context.needs
     return (
-        apply("conv_data_gradient", gradient, context.input(1), None, dims=dims, op=op) if needs[0] else None,
-        apply("conv_weight_gradient", context.input(0), gradient, dims=dims, op=op) if needs[1] else None,
+        apply("conv_data_gradient", gradient, conjugated(context.operand(1)), None, dims=dims, op=op)
+        if needs[0]
+        else None,
+        apply("conv_weight_gradient", conjugated(context.operand(0)), gradient, dims=dims, op=op)
+        if needs[1]
+        else None,
         _bias_gradient(gradient) if needs[2] else None,
     )
 
@@ -44,8 +51,10 @@ def _data_gradient_backward(context: Context, gradient: Tensor) -> Gradients:
     dims, op = context.attributes["dims"], context.attributes["op"]
     needs = context.needs
     return (
-        apply("conv", gradient, context.input(1), None, dims=dims, op=op) if needs[0] else None,
-        apply("conv_weight_gradient", gradient, context.input(0), dims=dims, op=op) if needs[1] else None,
+        apply("conv", gradient, conjugated(context.operand(1)), None, dims=dims, op=op) if needs[0] else None,
+        apply("conv_weight_gradient", gradient, conjugated(context.operand(0)), dims=dims, op=op)
+        if needs[1]
+        else None,
         _bias_gradient(gradient) if needs[2] else None,
     )
 
@@ -58,8 +67,10 @@ def _weight_gradient_backward(context: Context, gradient: Tensor) -> Gradients:
     dims, op = context.attributes["dims"], context.attributes["op"]
     needs = context.needs
     return (
-        apply("conv_data_gradient", context.input(1), gradient, None, dims=dims, op=op) if needs[0] else None,
-        apply("conv", context.input(0), gradient, None, dims=dims, op=op) if needs[1] else None,
+        apply("conv_data_gradient", conjugated(context.operand(1)), gradient, None, dims=dims, op=op)
+        if needs[0]
+        else None,
+        apply("conv", conjugated(context.operand(0)), gradient, None, dims=dims, op=op) if needs[1] else None,
     )
 
 

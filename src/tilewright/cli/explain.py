@@ -20,6 +20,7 @@ OPERATIONS = ("forward", "data_gradient", "weight_gradient")
 LAYOUTS = ("channels_first", "channels_last")
 DTYPES = (
     "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "bfloat16", "complex64", "complex128",
 )  # fmt: skip
 TARGETS = ("avx512", "avx2", "baseline", "neon")
 MODES = ("fast", "exact")
@@ -166,6 +167,7 @@ def explain(
         raise click.UsageError("--kernel chooses among what --ir and --asm print: give one of them too.")
     from tilewright import plan as planning
     from tilewright.geometry import ConvDims
+    from tilewright.op.carried import stand_in
 
     dims = ConvDims.of(
         x,
@@ -178,7 +180,8 @@ def explain(
     )
     chosen = None if target is None else planning.named(target)
     with planning.precision(precision):
-        explanation = planning.explain(operation, dims, dtype, layout, chosen)
+        # What is computed in another dtype is explained as that.
+        explanation = planning.explain(operation, *stand_in(dims, dtype, operation), layout, chosen)
     program = _program(explanation.plan, layout)
     code = _code(explanation.plan, program, kernel) if ir or asm else {}
     if as_json:

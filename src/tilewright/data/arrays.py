@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from tilewright.data.checks import as_list, length_of
 from tilewright.data.order import permutation, seed_from
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 
@@ -67,7 +68,11 @@ class Standardise:
 
     def __init__(self, mean: float, std: float) -> None:
         # Of std, what float32 keeps counts: 1e-50 would be a division by zero.
-        if not (math.isfinite(mean) and math.isfinite(std) and np.float32(std) > 0):
+        try:
+            fits = math.isfinite(mean) and math.isfinite(std) and bool(np.float32(std) > 0)
+        except (TypeError, ValueError, OverflowError):  # no numbers, or integers that no float holds
+            fits = False
+        if not fits:
             raise ArgumentError(
                 "Standardise needs a finite mean and a finite, positive std.", describe(mean=mean, std=std)
             )
@@ -148,6 +153,7 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
 
     Raises:
         ArgumentError: none was given.
+        DtypeError: one is neither a Tensor nor an array.
         ShapeError: one has no axes, or the lengths differ.
 
     >>> TensorDataset(np.arange(6).reshape(3, 2), np.arange(3))[1]
@@ -157,6 +163,9 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
     def __init__(self, *tensors: Any) -> None:
         if not tensors:
             raise ArgumentError("TensorDataset needs at least one tensor.", "none")
+        for tensor in tensors:
+            if isinstance(tensor, type) or not isinstance(getattr(tensor, "shape", None), tuple):
+                raise DtypeError("TensorDataset needs Tensors or NumPy arrays.", describe(tensors=tensor))
         shapes = [tuple(tensor.shape) for tensor in tensors]
         if not all(shapes) or len({shape[0] for shape in shapes}) > 1:
             raise ShapeError(
@@ -186,7 +195,7 @@ class Subset(Dataset[SampleT_co]):
         indices: their numbers there; negative ones count from the end.
 
     Raises:
-        ArgumentError: a number isn't an integer, or lies outside the data set.
+        ArgumentError: no data set, no list, or a number that isn't an integer or lies outside the data set.
 
     >>> Subset(["a", "b", "c"], [2, 0])[0]
     'c'
@@ -194,8 +203,9 @@ class Subset(Dataset[SampleT_co]):
 
     def __init__(self, dataset: Dataset[SampleT_co], indices: Sequence[int] | Array) -> None:
         self.dataset = dataset
-        length = len(dataset)
-        numbers = [sample_number(index, length, "Subset") for index in indices]
+        length = length_of(dataset, "Subset")
+        listed = as_list(indices, "indices", "numbers", "Subset")
+        numbers = [sample_number(index, length, "Subset") for index in listed]
         self.indices: Array = np.array(numbers, dtype=np.int64)
         self._offer_the_same()
 
@@ -255,7 +265,7 @@ def random_split(
     >>> [len(part) for part in random_split(range(10), [0.8, 0.2], generator=0)]
     [8, 2]
     """
-    total = len(dataset)
+    total = length_of(dataset, "random_split")
     counts = split_counts(lengths, total, "random_split")
     order = permutation(total, seed_from(generator, "generator", "random_split"), stream=0)
     ends = np.cumsum(counts, dtype=np.int64)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.data.checks import as_list
 from tilewright.errors import DtypeError, ShapeError, describe
 
 
@@ -31,6 +32,7 @@ def default_collate(samples: list[Any]) -> Any:
         samples: k samples of one structure, k ≥ 1.
 
     Raises:
+        ArgumentError: ``samples`` is no list.
         ShapeError: arrays of different shapes, or structures of different sizes.
         DtypeError: a sample is of a type that has no batch (None, for example).
 
@@ -38,9 +40,10 @@ def default_collate(samples: list[Any]) -> Any:
     (array([[0., 0.],
            [1., 1.]]), array([3, 4]))
     """
-    if not samples:
+    listed = as_list(samples, "samples", "samples", "default_collate")
+    if not listed:
         raise ShapeError("default_collate needs at least one sample.", describe(samples=samples))
-    return _collate(samples, _holds_tensor(samples[0]))
+    return _collate(listed, _holds_tensor(listed[0]))
 
 
 def _collate(samples: list[Any], as_tensors: bool) -> Any:

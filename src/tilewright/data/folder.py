@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tilewright.data.arrays import ArrayDataset, Dataset, Standardise, Subset, sample_number
+from tilewright.data.checks import as_list, as_path, is_one_of
 from tilewright.data.images import IMAGE_SUFFIXES, read_image
 from tilewright.data.sources import ImageSet, mean_and_std
 from tilewright.data.splits import stratified_split
@@ -78,15 +79,15 @@ class ImageFolder(Dataset[tuple[Array, int]]):
         bad_files: str = "raise",
         classes: Sequence[str] | None = None,
     ) -> None:
-        if bad_files not in ("raise", "skip"):
+        if not is_one_of(bad_files, ("raise", "skip")):
             raise ArgumentError(
                 "ImageFolder needs bad_files to be 'raise' or 'skip'.", describe(bad_files=bad_files)
             )
-        if channels not in (1, 3):
+        if not is_one_of(channels, (1, 3)):
             raise ArgumentError(
                 "ImageFolder needs channels to be 1 (grey) or 3 (colour).", describe(channels=channels)
             )
-        self.root = os.fspath(root)
+        self.root = root = as_path(root, "root", "ImageFolder")
         self.transform = transform
         self.channels = channels
         self.size = size
@@ -241,7 +242,11 @@ def _find_classes(root: Path, wanted: Sequence[str] | None) -> tuple[str, ...]:
     if not root.is_dir():
         raise ArgumentError("ImageFolder needs a folder that exists.", f"root={str(root)!r}, which is none")
     if wanted is not None:
-        names = tuple(wanted)
+        names = (
+            (wanted,)
+            if isinstance(wanted, str)
+            else tuple(as_list(wanted, "classes", "names", "ImageFolder"))
+        )
         absent = [name for name in names if not isinstance(name, str) or not (root / name).is_dir()]
         if absent or isinstance(wanted, str) or len(set(names)) != len(names) or not names:
             raise ArgumentError(

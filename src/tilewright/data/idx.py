@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from tilewright.data.checks import as_bytes, as_path
 from tilewright.data.files import atomic_file, open_regular
 from tilewright.errors import DtypeError, FileFormatError, ShapeError, describe
 
@@ -61,15 +62,16 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES
         A new, writeable array in the machine's byte order; its shape and dtype are the header's.
 
     Raises:
-        ArgumentError: there is no such file.
+        ArgumentError: there is no such file, or ``max_bytes`` is no number of bytes.
+        DtypeError: ``path`` is no path.
         FileFormatError: the file isn't IDX, is cut short, has bytes left over, fails its checksum, or is
             larger than ``max_bytes``; the message names the file and the byte or field.
 
     >>> read_idx("t10k-labels-idx1-ubyte.gz").shape     # doctest: +SKIP
     (10000,)
     """
-    name = os.fspath(path)
-    with open_regular(path, "read_idx") as file:
+    name, max_bytes = as_path(path, "path", "read_idx"), as_bytes(max_bytes, "read_idx")
+    with open_regular(name, "read_idx") as file:
         length = os.fstat(file.fileno()).st_size
         is_gzip = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -90,12 +92,16 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
         array: rank 1 to 8; uint8, int8, int16, int32, float32 or float64.
 
     Raises:
-        DtypeError: the format has no code for the array's dtype.
+        DtypeError: the format has no code for the array's dtype, or ``path`` is no path.
         ShapeError: the rank isn't 1 to 8, or an axis is 2**32 long or longer.
 
     >>> write_idx("labels-idx1-ubyte", np.array([3, 1, 4], np.uint8))     # doctest: +SKIP
     """
-    values = np.asarray(array)
+    name = as_path(path, "path", "write_idx")
+    try:
+        values = np.asarray(array)
+    except ValueError:  # a ragged list
+        raise DtypeError(f"write_idx needs an array of {_DTYPE_NAMES}.", describe(array=array)) from None
     code = _CODE_OF_DTYPE.get(values.dtype.newbyteorder("="))
     if code is None:
         raise DtypeError(f"write_idx needs an array of {_DTYPE_NAMES}.", describe(array=values))
@@ -105,8 +111,8 @@ def write_idx(path: str | os.PathLike[str], array: Any) -> None:
         raise ShapeError("write_idx needs every axis shorter than 2**32.", describe(array=values))
     header = struct.pack(f">2xBB{values.ndim}I", code, values.ndim, *values.shape)
     body = np.ascontiguousarray(values, dtype=_DTYPE_OF_CODE[code])
-    with atomic_file(path) as file:
-        if os.fspath(path).endswith(".gz"):
+    with atomic_file(name) as file:
+        if name.endswith(".gz"):
             # No name and no time in the gzip header: equal arrays give equal files.
             with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as stream:
                 stream.write(header)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tilewright.data.arrays import Standardise
+from tilewright.data.checks import as_list, as_path, is_one_of
 from tilewright.data.files import open_regular
 from tilewright.errors import (
     ArgumentError,
@@ -75,7 +76,7 @@ def read_image(path: str | os.PathLike[str], channels: int = 1, size: tuple[int,
     >>> read_image("seven.png", size=(28, 28)).shape     # doctest: +SKIP
     (1, 28, 28)
     """
-    if channels not in (1, 3):
+    if not is_one_of(channels, (1, 3)):
         raise ArgumentError(
             "read_image needs channels to be 1 (grey) or 3 (colour).", describe(channels=channels)
         )
@@ -84,8 +85,8 @@ def read_image(path: str | os.PathLike[str], channels: int = 1, size: tuple[int,
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise need_extra("pillow", "plot", "read_image") from error
-    name = os.fspath(path)
-    with open_regular(path, "read_image") as file, warnings.catch_warnings():
+    name = as_path(path, "path", "read_image")
+    with open_regular(name, "read_image") as file, warnings.catch_warnings():
         # Pillow warns of large images and of odd metadata; the size has its own rule below.
         warnings.simplefilter("ignore")
         try:
@@ -131,7 +132,9 @@ def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     >>> find_images(["one.png", "pictures"])     # doctest: +SKIP
     [PosixPath('one.png'), PosixPath('pictures/a.jpg'), PosixPath('pictures/b.png')]
     """
-    named = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    single = isinstance(paths, (str, os.PathLike))
+    listed = [paths] if single else as_list(paths, "paths", "paths", "find_images")
+    named = [as_path(path, "paths", "find_images") for path in listed]
     if not named:
         raise ArgumentError("find_images needs at least one file or folder.", "none")
     found: list[Path] = []
@@ -171,8 +174,10 @@ def prepare_like(image: Array, mean: float, std: float, invert: str = "auto") ->
     >>> prepare_like(np.ones((1, 2, 2), np.float32), mean=0.5, std=0.25, invert="yes").ravel()
     array([-2., -2., -2., -2.], dtype=float32)
     """
-    if invert not in ("auto", "yes", "no"):
+    if not is_one_of(invert, ("auto", "yes", "no")):
         raise ArgumentError("prepare_like needs invert to be 'auto', 'yes' or 'no'.", describe(invert=invert))
+    if not isinstance(image, np.ndarray):
+        raise DtypeError("prepare_like needs a NumPy array of pixels.", describe(image=image))
     if image.ndim != 3 or image.size == 0:
         raise ShapeError(
             "prepare_like needs an image of shape (channels, height, width) with pixels in it.",

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from tilewright.data.arrays import Dataset
+from tilewright.data.checks import length_of
 from tilewright.data.collate import default_collate
 from tilewright.data.order import as_seed, permutation, seed_from
 from tilewright.data.prefetch import in_order
 from tilewright.errors import ArgumentError, StateError, describe
+from tilewright.geometry.axes import as_flag
 
 Array = np.ndarray[Any, Any]
 
@@ -57,6 +59,7 @@ class DataLoader:
     Raises:
         ArgumentError: a value outside its rule, both ``seed`` and ``generator``, ``shuffle`` beside a
             ``sampler``, or a data set without ``len()`` and indexing.
+        DtypeError: a flag that is neither True nor False.
 
     >>> from tilewright.data import ArrayDataset
     >>> loader = DataLoader(ArrayDataset(np.zeros((5, 2)), np.arange(5)), batch_size=2, shuffle=True, seed=1)
@@ -80,10 +83,8 @@ class DataLoader:
         pin_memory: bool = False,
         persistent_workers: bool = False,
     ) -> None:
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise ArgumentError(
-                "DataLoader needs a data set with __len__ and __getitem__.", describe(dataset=dataset)
-            )
+        length_of(dataset, "DataLoader")
+        shuffle = as_flag(shuffle, "shuffle", "DataLoader")
         if seed is not None and generator is not None:
             raise ArgumentError(
                 "DataLoader needs a seed or a generator, not both.", describe(seed=seed, generator=generator)
@@ -95,9 +96,9 @@ class DataLoader:
             )
         self.dataset = dataset
         self.batch_size = _integer(batch_size, "batch_size", 1)
-        self.shuffle = bool(shuffle)
+        self.shuffle = shuffle
         self.sampler = sampler
-        self.drop_last = bool(drop_last)
+        self.drop_last = as_flag(drop_last, "drop_last", "DataLoader")
         self.collate_fn = collate_fn
         if seed is None:
             self.seed = seed_from(generator, "generator", "DataLoader")
@@ -108,8 +109,8 @@ class DataLoader:
         self.prefetch_factor = _integer(
             2 if prefetch_factor is None else prefetch_factor, "prefetch_factor", 1
         )
-        self.pin_memory = bool(pin_memory)
-        self.persistent_workers = bool(persistent_workers)
+        self.pin_memory = as_flag(pin_memory, "pin_memory", "DataLoader")
+        self.persistent_workers = as_flag(persistent_workers, "persistent_workers", "DataLoader")
         self._epoch = 0
         self._position = 0  # batches of this epoch already handed out
         self._is_begun = False  # whether a loop over this epoch has begun

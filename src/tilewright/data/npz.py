@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from tilewright.data.arrays import ArrayDataset
+from tilewright.data.checks import as_bytes, as_list, as_name, as_path
 from tilewright.data.files import open_regular
 from tilewright.errors import ArgumentError, FileFormatError, describe
 
@@ -50,7 +51,9 @@ def read_npz(
         New, writeable arrays in the machine's byte order, by name.
 
     Raises:
-        ArgumentError: there is no such file, or it has no array of a name asked for.
+        ArgumentError: there is no such file, it has no array of a name asked for, or ``max_bytes`` is no
+            number of bytes.
+        DtypeError: ``path`` is no path, or a name no text.
         FileFormatError: it isn't such an archive, is damaged or cut short, an array isn't of numbers or
             truths, states a size that its member hasn't, or they are larger than ``max_bytes``; the message
             names the file and the array.
@@ -61,8 +64,9 @@ def read_npz(
     >>> {name: array.shape for name, array in read_npz(path).items()}
     {'x': (3, 2), 'y': (3,)}
     """
-    name = os.fspath(path)
-    with open_regular(path, "read_npz") as file:
+    name, max_bytes = as_path(path, "path", "read_npz"), as_bytes(max_bytes, "read_npz")
+    asked = None if names is None else _names(names)
+    with open_regular(name, "read_npz") as file:
         length = os.fstat(file.fileno()).st_size
         try:
             archive = zipfile.ZipFile(file)
@@ -73,7 +77,7 @@ def read_npz(
             ) from error
         with archive:
             members = _members(archive, name)
-            wanted = list(members) if names is None else _wanted(names, members, name)
+            wanted = list(members) if asked is None else _wanted(asked, members, name)
             found, left = {}, max_bytes
             for key in wanted:
                 found[key] = _read(archive, members[key], f"array {key!r} of {name!r}", length, left)
@@ -92,7 +96,7 @@ class NpzDataset(ArrayDataset):
         max_bytes: see :func:`read_npz`.
 
     Raises:
-        ArgumentError, FileFormatError: as :func:`read_npz`.
+        ArgumentError, DtypeError, FileFormatError: as :func:`read_npz`.
         ShapeError: the two differ in length, or one has no sample axis.
 
     >>> import pathlib, tempfile
@@ -111,6 +115,8 @@ class NpzDataset(ArrayDataset):
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
+        as_name(images, "images", "NpzDataset")
+        as_name(labels, "labels", "NpzDataset")
         found = read_npz(path, [images, labels], max_bytes=max_bytes)
         super().__init__(found[images], found[labels], transform)
 
@@ -126,8 +132,12 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
     return found
 
 
-def _wanted(names: Any, members: dict[str, zipfile.ZipInfo], name: str) -> list[str]:
-    wanted = [names] if isinstance(names, str) else list(names)
+def _names(names: Any) -> list[str]:
+    listed = [names] if isinstance(names, str) else as_list(names, "names", "names", "read_npz")
+    return [as_name(key, "names", "read_npz") for key in listed]
+
+
+def _wanted(wanted: list[str], members: dict[str, zipfile.ZipInfo], name: str) -> list[str]:
     absent = next((key for key in wanted if key not in members), None)
     if absent is not None:
         shown = ", ".join(list(members)[:20]) + (", …" if len(members) > 20 else "")

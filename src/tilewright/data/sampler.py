@@ -11,6 +11,7 @@ import numpy as np
 from tilewright.data.draws import Purpose
 from tilewright.data.order import as_seed, seed_from
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.geometry.axes import as_flag
 
 Array = np.ndarray[Any, Any]
 
@@ -29,7 +30,7 @@ class WeightedRandomSampler:
 
     Raises:
         ShapeError: the weights aren't of rank 1.
-        DtypeError: they aren't numbers.
+        DtypeError: they aren't numbers, or ``replacement`` isn't True or False.
         ArgumentError: a weight is negative or not finite, none is above 0, or there are fewer samples of a
             weight above 0 than draws without replacement.
 
@@ -52,14 +53,14 @@ class WeightedRandomSampler:
             raise ArgumentError(
                 f"{op} needs num_samples to be a positive integer.", describe(num_samples=num_samples)
             )
+        self.replacement = as_flag(replacement, "replacement", op)
         possible = int(np.count_nonzero(self.weights))
-        if not replacement and num_samples > possible:
+        if not self.replacement and num_samples > possible:
             raise ArgumentError(
                 f"{op} without replacement needs at most as many draws as samples of a weight above 0.",
                 f"num_samples={num_samples}, and {possible} such samples",
             )
         self.num_samples = int(num_samples)
-        self.replacement = bool(replacement)
         self.seed = None if generator is None else seed_from(generator, "generator", op)
         self._passes = 0
 

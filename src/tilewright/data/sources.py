@@ -11,6 +11,7 @@ import numpy as np
 
 from tilewright.data.arrays import ArrayDataset, Dataset, Standardise
 from tilewright.data.augment import Augmentation, Augmented
+from tilewright.data.checks import as_path, is_one_of
 from tilewright.data.idx import read_idx
 from tilewright.data.order import as_seed, permutation
 from tilewright.data.published import FASHION_MNIST, MNIST, Published, fetch
@@ -101,21 +102,19 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> ImageSet:
     >>> load("digits").image_shape
     (1, 8, 8)
     """
+    if not is_one_of(name, DATASET_NAMES):
+        raise ArgumentError(
+            f"load needs the name of a data set: {', '.join(DATASET_NAMES)}.", describe(name=name)
+        )
     if name == "digits":
         if folder is not None:
             raise ArgumentError(
                 "The data set 'digits' comes with scikit-learn and is read from no folder.",
-                describe(folder=os.fspath(folder)),
+                describe(folder=folder),
                 "Leave the folder out, or name the data set that the folder holds: mnist or fashion_mnist.",
             )
         return digits()
-    if name == "mnist":
-        return mnist(folder)
-    if name == "fashion_mnist":
-        return fashion_mnist(folder)
-    raise ArgumentError(
-        f"load needs the name of a data set: {', '.join(DATASET_NAMES)}.", describe(name=name)
-    )
+    return mnist(folder) if name == "mnist" else fashion_mnist(folder)
 
 
 def digits(fold: int = 0, seed: int = 0) -> ImageSet:
@@ -139,7 +138,7 @@ def digits(fold: int = 0, seed: int = 0) -> ImageSet:
     >>> digits()
     ImageSet('digits', train=1437, test=360, classes=10, image_shape=(1, 8, 8), mean=0.3053, std=0.3759)
     """
-    if fold not in range(_FOLDS):
+    if not is_one_of(fold, tuple(range(_FOLDS))):
         raise ArgumentError(f"digits needs fold to be 0 to {_FOLDS - 1}.", describe(fold=fold))
     seed = as_seed(seed, "seed", "digits")
     try:
@@ -200,7 +199,10 @@ def fashion_mnist(folder: str | os.PathLike[str] | None = None) -> ImageSet:
 
 
 def _from_idx(source: Published, classes: tuple[str, ...], folder: str | os.PathLike[str] | None) -> ImageSet:
-    paths = fetch(source) if folder is None else _find_four(source, Path(folder))
+    if folder is None:
+        paths = fetch(source)
+    else:
+        paths = _find_four(source, Path(as_path(folder, "folder", source.name)))
     train_images, train_labels = _read_pair(paths[0], paths[1], len(classes))
     test_images, test_labels = _read_pair(paths[2], paths[3], len(classes))
     mean, std = mean_and_std(train_images, 255)

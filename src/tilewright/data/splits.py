@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tilewright.data.arrays import Dataset, Subset, TensorDataset, split_counts
+from tilewright.data.checks import as_count, length_of
 from tilewright.data.order import permutation, seed_from
 from tilewright.errors import DtypeError, ShapeError, describe
 
@@ -45,7 +46,7 @@ def stratified_split(
     [[0, 0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 1]]
     """
     op = "stratified_split"
-    total = len(dataset)
+    total = length_of(dataset, op)
     counts = split_counts(lengths, total, op)
     seed = seed_from(generator, "generator", op)
     found = labels_of(dataset) if labels is None else np.asarray(labels)
@@ -89,21 +90,27 @@ def labels_of(dataset: Any) -> Array:
 
     Raises:
         ShapeError: the labels found aren't one for each sample.
+        ArgumentError: it is no data set.
 
     >>> labels_of([("a", 3), ("b", 5)])
     array([3, 5])
     """
-    total = len(dataset)
+    total = length_of(dataset, "labels_of")
     for name in ("labels", "targets"):
         held = getattr(dataset, name, None)
-        if held is not None and not callable(held) and len(held) == total:
+        if held is not None and hasattr(held, "__len__") and not callable(held) and len(held) == total:
             return np.asarray(held)
     if isinstance(dataset, TensorDataset):
         last = dataset.tensors[-1]
         return np.asarray(last.detach().numpy() if hasattr(last, "detach") else last)
     found = []
     for index in range(total):
-        label = dataset[index][-1]
+        try:
+            label = dataset[index][-1]
+        except (TypeError, IndexError, KeyError) as error:
+            raise ShapeError(
+                "labels_of needs samples whose last part is one label.", f"a sample {index} without parts"
+            ) from error
         found.append(label.item() if hasattr(label, "item") and np.ndim(label) == 0 else label)
     try:
         return np.asarray(found)
@@ -123,11 +130,13 @@ def class_counts(labels: Any, classes: int = 0) -> Array:
     Raises:
         ShapeError: the labels aren't of rank 1.
         DtypeError: they are no class numbers.
+        ArgumentError: ``classes`` is no number from 0 to 16,777,216, or ``labels`` has none at all.
 
     >>> class_counts([0, 2, 2])
     array([1, 0, 2])
     """
-    return np.bincount(_class_numbers(labels, "class_counts"), minlength=classes).astype(np.int64)
+    least = as_count(classes, "classes", "class_counts", _MOST_CLASSES)
+    return np.bincount(_class_numbers(labels, "class_counts"), minlength=least).astype(np.int64)
 
 
 def class_weights(labels: Any, classes: int = 0) -> Array:
@@ -140,7 +149,7 @@ def class_weights(labels: Any, classes: int = 0) -> Array:
         classes: at least so many classes are counted.
 
     Raises:
-        ShapeError, DtypeError: as :func:`class_counts`.
+        ShapeError, DtypeError, ArgumentError: as :func:`class_counts`.
 
     >>> class_weights([0, 0, 0, 1])
     array([0.6666667, 2.       ], dtype=float32)
@@ -181,10 +190,12 @@ def _class_numbers(labels: Any, op: str) -> Array:
             found = found.detach().numpy()
         elif isinstance(found, (list, tuple)) and all(np.ndim(one) == 0 for one in found):
             found = np.asarray(found)
-        elif hasattr(found, "__len__") and hasattr(found, "__getitem__"):
-            found = labels_of(found)
-        else:
+        elif isinstance(found, (str, bytes, range)) or not (
+            hasattr(found, "__len__") and hasattr(found, "__getitem__")
+        ):
             raise DtypeError(f"{op} needs class numbers, or a data set.", describe(labels=labels))
+        else:
+            found = labels_of(found)
     if found.ndim != 1:
         raise ShapeError(
             f"{op} needs one class number per sample, an array of rank 1.", describe(labels=found)

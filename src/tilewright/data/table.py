@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tilewright.data.arrays import ArrayDataset
+from tilewright.data.checks import as_name, as_path, is_one_of
 from tilewright.data.files import open_regular
 from tilewright.errors import ArgumentError, FileFormatError, describe
 
@@ -74,7 +75,7 @@ class CsvDataset(ArrayDataset):
         delimiter: str = ",",
         transform: Callable[[Array], Array] | None = None,
     ) -> None:
-        if target not in ("class", "number"):
+        if not is_one_of(target, ("class", "number")):
             raise ArgumentError("CsvDataset needs target to be 'class' or 'number'.", describe(target=target))
         if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
             raise ArgumentError(
@@ -85,10 +86,10 @@ class CsvDataset(ArrayDataset):
             _names(names, name)
             for names, name in ((features, "features"), (columns, "columns"), (classes, "classes"))
         ]
-        name = os.fspath(path)
-        with open_regular(path, "CsvDataset") as file:
+        name = as_path(path, "path", "CsvDataset")
+        with open_regular(name, "CsvDataset") as file:
             table = _Table(file, name, delimiter, given[1])
-            self.label = str(label)
+            self.label = as_name(label, "label", "CsvDataset")
             self.features = tuple(table.columns if given[0] is None else given[0])
             if given[0] is None:
                 self.features = tuple(column for column in table.columns if column != self.label)

@@ -13,6 +13,8 @@ from tilewright.functional.adaptive_pool import *  # noqa: F403
 from tilewright.functional.adaptive_pool import __all__ as _adaptive_pool
 from tilewright.functional.conv import *  # noqa: F403
 from tilewright.functional.conv import __all__ as _conv
+from tilewright.functional.conv_transpose import *  # noqa: F403
+from tilewright.functional.conv_transpose import __all__ as _conv_transpose
 from tilewright.functional.dense import *  # noqa: F403
 from tilewright.functional.dense import __all__ as _dense
 from tilewright.functional.distances import *  # noqa: F403
@@ -33,6 +35,8 @@ from tilewright.functional.losses_margin import *  # noqa: F403
 from tilewright.functional.losses_margin import __all__ as _losses_margin
 from tilewright.functional.lp_pool import *  # noqa: F403
 from tilewright.functional.lp_pool import __all__ as _lp_pool
+from tilewright.functional.masking import *  # noqa: F403
+from tilewright.functional.masking import __all__ as _masking
 from tilewright.functional.norms import *  # noqa: F403
 from tilewright.functional.norms import __all__ as _norms
 from tilewright.functional.padding import *  # noqa: F403
@@ -51,4 +55,4 @@ __all__ += _activations + _conv + _dense + _dropping + _explaining + _losses + _
 __all__ += _activations_piecewise + _activations_smooth + _group_norms + _distances
 __all__ += _losses_imbalance + _losses_likelihood + _losses_margin
 __all__ += _rearranging + _resampling
-__all__ += _adaptive_pool + _lp_pool + _unpool
+__all__ += _adaptive_pool + _lp_pool + _unpool + _masking + _conv_transpose

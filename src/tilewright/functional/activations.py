@@ -21,6 +21,8 @@ from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
 from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand, check_operand
+from tilewright.geometry.axes import as_flag
+from tilewright.op.kinds import is_half, sum_dtype
 
 __all__ = [
     "elu",
@@ -71,6 +73,7 @@ def relu(input: Operand, inplace: bool = False) -> Any:
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
+    as_flag(inplace, "inplace", "relu")
     check_operand(input, "input", "relu")
     return elementwise.relu(input)
 
@@ -83,6 +86,7 @@ def relu6(input: Operand, inplace: bool = False) -> Any:
     >>> relu6(np.array([-1.0, 3.0, 8.0]))
     array([0., 3., 6.])
     """
+    as_flag(inplace, "inplace", "relu6")
     return apply("hardtanh", input, low=0.0, high=6.0, op_name="relu6")
 
 
@@ -97,6 +101,7 @@ def hardtanh(input: Operand, min_val: float = -1.0, max_val: float = 1.0, inplac
     >>> hardtanh(np.array([-3.0, 0.5]))
     array([-1. ,  0.5])
     """
+    as_flag(inplace, "inplace", "hardtanh")
     low, high = _number("hardtanh", min_val=min_val), _number("hardtanh", max_val=max_val)
     return apply("hardtanh", input, low=low, high=high, op_name="hardtanh")
 
@@ -109,6 +114,7 @@ def threshold(input: Operand, threshold: float, value: float, inplace: bool = Fa
     >>> threshold(np.array([0.1, 0.9]), 0.5, -1.0)
     array([-1. ,  0.9])
     """
+    as_flag(inplace, "inplace", "threshold")
     limit, found = _number("threshold", threshold=threshold), _number("threshold", value=value)
     return apply("threshold", input, threshold=limit, value=found)
 
@@ -121,6 +127,7 @@ def leaky_relu(input: Operand, negative_slope: float = 0.01, inplace: bool = Fal
     >>> leaky_relu(np.array([-2.0, 3.0]), 0.5)
     array([-1.,  3.])
     """
+    as_flag(inplace, "inplace", "leaky_relu")
     return apply("leaky_relu", input, slope=_number("leaky_relu", negative_slope=negative_slope))
 
 
@@ -131,6 +138,7 @@ def elu(input: Operand, alpha: float = 1.0, inplace: bool = False) -> Any:
     Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear
     units", 2016.
     """
+    as_flag(inplace, "inplace", "elu")
     return apply("elu", input, alpha=_number("elu", alpha=alpha))
 
 
@@ -169,6 +177,7 @@ def silu(input: Operand, inplace: bool = False) -> Any:
 
     Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
     """
+    as_flag(inplace, "inplace", "silu")
     return apply("silu", input)
 
 
@@ -221,7 +230,7 @@ def log_softmax(input: Operand, dim: int | None = None, dtype: Any = None) -> An
 
 def softmax_along(op: str, input: Any, dim: int | None, dtype: Any) -> Any:
     """Softmax, log-softmax or softmin, by name."""
-    if isinstance(input, (np.ndarray, Tensor)) and input.dtype == np.float16:
+    if isinstance(input, (np.ndarray, Tensor)) and is_half(input.dtype):
         half: Any = input
         found = softmax_along(op, cast(half, np.dtype(np.float32)), dim, dtype)
         return cast(found, half.dtype) if dtype is None else found
@@ -235,8 +244,8 @@ def softmax_along(op: str, input: Any, dim: int | None, dtype: Any) -> Any:
     along = axis(op, dim, input.ndim)
     wanted = input.dtype if dtype is None else as_dtype(dtype)
     # Halves are too coarse to add up in.
-    x = cast(input, np.dtype(np.float32) if wanted == np.float16 else wanted)
+    x = cast(input, sum_dtype(wanted))
     if op == "softmin":
         op, x = "softmax", elementwise.neg(x)
     y = apply(op, x.reshape(1), axis=0).reshape(()) if x.ndim == 0 else apply(op, x, axis=along)
-    return cast(y, wanted) if wanted == np.float16 else y
+    return cast(y, wanted)

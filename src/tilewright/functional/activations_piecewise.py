@@ -15,6 +15,7 @@ from tilewright.functional.activations import _flag, _number
 from tilewright.functional.composing import check_floating
 from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand
+from tilewright.geometry.axes import as_flag
 from tilewright.op.piecewise import check_bounds, check_slopes
 from tilewright.op.random import default_generator
 
@@ -32,6 +33,7 @@ def hardsigmoid(input: Operand, inplace: bool = False) -> Any:
     >>> hardsigmoid(np.array([-4.0, 0.0, 1.5]))
     array([0.  , 0.5 , 0.75])
     """
+    as_flag(inplace, "inplace", "hardsigmoid")
     return apply("hardsigmoid", input)
 
 
@@ -45,6 +47,7 @@ def hardswish(input: Operand, inplace: bool = False) -> Any:
     >>> hardswish(np.array([-4.0, 1.5, 5.0]))
     array([-0.   ,  1.125,  5.   ])
     """
+    as_flag(inplace, "inplace", "hardswish")
     return apply("hardswish", input)
 
 
@@ -119,6 +122,7 @@ def rrelu(
     >>> rrelu(np.array([-2.0, 3.0]), 0.25, 0.75)
     array([-1.,  3.])
     """
+    as_flag(inplace, "inplace", "rrelu")
     least, most = _number("rrelu", lower=lower), _number("rrelu", upper=upper)
     check_bounds(least, most)
     check_floating("rrelu", input=input)

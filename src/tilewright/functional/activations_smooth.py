@@ -17,6 +17,7 @@ from tilewright.functional.activations import _number, softmax_along
 from tilewright.functional.composing import check_floating, composed
 from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand
+from tilewright.geometry.axes import as_flag
 from tilewright.op.smooth import SELU_ALPHA, SELU_SCALE
 
 __all__ = ["celu", "glu", "logsigmoid", "mish", "selu", "softmin", "softsign", "tanhshrink"]
@@ -30,6 +31,7 @@ def selu(input: Operand, inplace: bool = False) -> Any:
 
     Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", 2017.
     """
+    as_flag(inplace, "inplace", "selu")
     drop = SELU_SCALE * SELU_ALPHA
     return apply("exponential_unit", input, scale=SELU_SCALE, drop=drop, width=1.0, op_name="selu")
 
@@ -47,6 +49,7 @@ def celu(input: Operand, alpha: float = 1.0, inplace: bool = False) -> Any:
     >>> celu(np.array([-2.0 * np.log(2.0), 3.0]), 2.0)
     array([-1.,  3.])
     """
+    as_flag(inplace, "inplace", "celu")
     width = _number("celu", alpha=alpha)
     return apply("exponential_unit", input, scale=1.0, drop=width, width=width, op_name="celu")
 
@@ -57,6 +60,7 @@ def mish(input: Operand, inplace: bool = False) -> Any:
 
     Misra, "Mish: a self regularized non-monotonic activation function", 2019.
     """
+    as_flag(inplace, "inplace", "mish")
     return apply("mish", input)
 
 

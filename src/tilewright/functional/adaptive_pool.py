@@ -9,7 +9,7 @@ from tilewright.autograd.tape import apply
 from tilewright.functional.operands import Operand, batched_input
 from tilewright.functional.pool_operands import follows, rank_of, with_indices
 from tilewright.geometry import AdaptiveDims
-from tilewright.geometry.axes import as_integer
+from tilewright.geometry.axes import as_flag, as_rank
 from tilewright.op.pool_arrays import AVERAGED, COMPARED
 
 __all__ = [
@@ -157,7 +157,7 @@ def global_max_pool(input: Operand, return_indices: bool = False, rank: int | No
 
 def _global_rank(op: str, input: Operand, rank: int | None) -> int:
     if rank is not None:
-        return as_integer(rank, "rank", op, least=1)
+        return as_rank(rank, op)
     return rank_of(op, input, None, "rank")
 
 
@@ -170,6 +170,6 @@ def _adaptive_avg_pool(op: str, rank: int, input: Operand, output_size: Any) -> 
 def _adaptive_max_pool(op: str, rank: int, input: Operand, output_size: Any, return_indices: bool) -> Any:
     x, batched = batched_input(op, rank, input, COMPARED)
     dims = AdaptiveDims.of(x.shape, output_size, op=op)
-    kept = follows(x)
-    result = apply("adaptive_max_pool", x, dims=dims, indices=return_indices or kept, op=op)
-    return with_indices(result, batched=batched, wanted=return_indices, kept=kept)
+    wanted, kept = as_flag(return_indices, "return_indices", op), follows(x)
+    result = apply("adaptive_max_pool", x, dims=dims, indices=wanted or kept, op=op)
+    return with_indices(result, batched=batched, wanted=wanted, kept=kept)

@@ -1,9 +1,14 @@
-"""Convolution, true and transposed: PyTorch's names, order and defaults, and any-rank forms.
+"""Convolution, deep learning's and the true one: PyTorch's names, order and defaults, and any-rank forms.
 
 Every function takes NumPy arrays and gives NumPy arrays, or takes Tensors and gives Tensors. Inputs may be
 unbatched, (channels, *spatial). Where PyTorch takes an integer or one integer per axis for ``padding``, these
 also take one (before, after) pair per axis or a name: ``valid``, ``same`` (any stride), ``same_lower``,
 ``full``, ``causal``; and ``padding_mode``, which PyTorch's layers have, stands here as well.
+
+All operands have one dtype, and so has the result; nothing is converted silently. float32 and float64 are
+added up in themselves, float16 and bfloat16 (an extra) in float32 and rounded once. Integers of 8 to 64 bits
+are exact modulo the range of their dtype: a sum that doesn't fit wraps round, as NumPy's do. complex64 and
+complex128 are multiplied as they are, without conjugation, as in PyTorch. Bools are refused.
 """
 
 from __future__ import annotations
@@ -15,21 +20,18 @@ import numpy as np
 from tilewright.autograd import rules_window as _rules  # noqa: F401 - puts the rules into the table
 from tilewright.autograd.tape import apply
 from tilewright.autograd.tensor import Tensor
-from tilewright.functional.extending import ZEROS, extend, transposed
+from tilewright.functional.extending import ZEROS, extend
+from tilewright.functional.masking import masked
 from tilewright.functional.operands import Operand, check_operand, conv_operands
 from tilewright.geometry import ConvDims
-from tilewright.geometry.axes import per_axis
 from tilewright.op import calls
+from tilewright.op.arrays import MULTIPLIED
 
 __all__ = [
     "conv",
     "conv1d",
     "conv2d",
     "conv3d",
-    "conv_transpose",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
     "convolve",
 ]
 
@@ -44,6 +46,8 @@ def conv(
     groups: int = 1,
     *,
     padding_mode: str = "zeros",
+    mask: Any = None,
+    normalize: bool | str = False,
 ) -> Any:
     """Cross-correlation over any number of spatial axes: what deep learning calls convolution.
 
@@ -62,6 +66,9 @@ def conv(
             sample, which are not repeated); "replicate" (those repeated); or "circular" (the input over
             again). Padding wider than the input folds or goes round as often as it must. Negative padding
             crops, in every mode.
+        mask: which samples are there, the others being left out: see :func:`masked_conv`, which does more.
+            "nan" leaves out NaNs.
+        normalize: how weights make up for missing samples, "weights" or "count": see :func:`masked_conv`.
 
     Returns:
         (batch, out_channels, *output) of the operands' dtype; per axis
@@ -71,14 +78,16 @@ def conv(
         ShapeError: shapes don't fit each other, the window doesn't fit the padded input, or an axis without
             samples is to be continued.
         ArgumentError: an argument outside its rule.
-        DtypeError: operands of different or unknown dtypes.
+        DtypeError: operands of different dtypes, or of none that is listed above.
 
     >>> import numpy as np, tilewright as tw
     >>> tw.conv(np.arange(9.0).reshape(1, 1, 3, 3), np.arange(4.0).reshape(1, 1, 2, 2))
     array([[[[19., 25.],
              [37., 43.]]]])
     """
-    return _conv("conv", None, input, weight, bias, stride, padding, dilation, groups, padding_mode)
+    return _conv(
+        "conv", None, input, weight, bias, stride, padding, dilation, groups, padding_mode, mask, normalize
+    )
 
 
 def convolve(
@@ -91,6 +100,8 @@ def convolve(
     groups: int = 1,
     *,
     padding_mode: str = "zeros",
+    mask: Any = None,
+    normalize: bool | str = False,
 ) -> Any:
     """True convolution, as in mathematics and signal processing: :func:`conv` with the kernel flipped.
 
@@ -104,13 +115,26 @@ def convolve(
     >>> tw.convolve(np.array([[1.0, 2.0, 3.0]]), np.array([[[0.0, 1.0]]]), padding="full")
     array([[0., 1., 2., 3.]])
     """
-    check_operand(weight, "weight", "convolve")
+    check_operand(weight, "weight", "convolve", MULTIPLIED)
     axes = tuple(range(2, weight.ndim))
     if isinstance(weight, Tensor):
         flipped: Any = weight.flip(axes)
     else:
         flipped = np.flip(weight, axes)
-    return _conv("convolve", None, input, flipped, bias, stride, padding, dilation, groups, padding_mode)
+    return _conv(
+        "convolve",
+        None,
+        input,
+        flipped,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        padding_mode,
+        mask,
+        normalize,
+    )
 
 
 def conv1d(
@@ -123,6 +147,8 @@ def conv1d(
     groups: int = 1,
     *,
     padding_mode: str = "zeros",
+    mask: Any = None,
+    normalize: bool | str = False,
 ) -> Any:
     """:func:`conv` over (batch, channels, length). PyTorch's ``conv1d``.
 
@@ -131,7 +157,9 @@ def conv1d(
     >>> tw.functional.conv1d(x, np.ones((1, 1, 3)), padding=1)
     array([[[ 3.,  6.,  9., 12.,  9.]]])
     """
-    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups, padding_mode)
+    return _conv(
+        "conv1d", 1, input, weight, bias, stride, padding, dilation, groups, padding_mode, mask, normalize
+    )
 
 
 def conv2d(
@@ -144,6 +172,8 @@ def conv2d(
     groups: int = 1,
     *,
     padding_mode: str = "zeros",
+    mask: Any = None,
+    normalize: bool | str = False,
 ) -> Any:
     """:func:`conv` over (batch, channels, height, width). PyTorch's ``conv2d``.
 
@@ -151,7 +181,9 @@ def conv2d(
     >>> tw.functional.conv2d(np.ones((1, 3, 8, 8)), np.ones((4, 3, 5, 3)), padding=(2, 1)).shape
     (1, 4, 8, 8)
     """
-    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups, padding_mode)
+    return _conv(
+        "conv2d", 2, input, weight, bias, stride, padding, dilation, groups, padding_mode, mask, normalize
+    )
 
 
 def conv3d(
@@ -164,6 +196,8 @@ def conv3d(
     groups: int = 1,
     *,
     padding_mode: str = "zeros",
+    mask: Any = None,
+    normalize: bool | str = False,
 ) -> Any:
     """:func:`conv` over (batch, channels, depth, height, width). PyTorch's ``conv3d``.
 
@@ -171,149 +205,8 @@ def conv3d(
     >>> tw.functional.conv3d(np.ones((1, 1, 5, 32, 32)), np.ones((1, 1, 2, 3, 3))).shape
     (1, 1, 4, 30, 30)
     """
-    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups, padding_mode)
-
-
-def conv_transpose(
-    input: Operand,
-    weight: Operand,
-    bias: Operand = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-    *,
-    padding_mode: str = "zeros",
-) -> Any:
-    """Transposed convolution over any number of spatial axes: the data gradient of :func:`conv`.
-
-    Args:
-        input: (batch, in_channels, *spatial), or (in_channels, *spatial).
-        weight: (in_channels, out_channels/groups, *kernel).
-        bias: (out_channels,), or None.
-        stride: how far neighbouring input samples are spread in the output.
-        padding: how much is cropped from the output's ends; forms as in :func:`conv`. A name means the
-            adjoint of that name: ``same`` gives n·stride.
-        output_padding: extra samples at the end of the output, to choose among the sizes that one
-            strided convolution maps to the same size.
-        groups: independent groups of channels.
-        dilation: distance between taps.
-        padding_mode: that of the convolution whose adjoint this is, as in :func:`conv`: ⟨conv(x), y⟩ =
-            ⟨x, conv_transpose(y)⟩ in every mode. With "zeros" what is cropped is lost; otherwise each
-            cropped sample is added to the sample it is a copy of there: with "circular" what leaves at one
-            end comes in at the other, so that kernels are laid down on a circle.
-
-    Returns:
-        (batch, out_channels, *output); per axis
-        (n−1)·stride − before − after + dilation·(k−1) + output_padding + 1.
-
-    Raises:
-        ShapeError, ArgumentError, DtypeError: as :func:`conv`.
-
-    >>> import numpy as np, tilewright as tw
-    >>> x, w = np.array([[[[5.0, 6.0], [7.0, 8.0]]]]), np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
-    >>> tw.conv_transpose(x, w)[0, 0]
-    array([[ 5., 16., 12.],
-           [22., 60., 40.],
-           [21., 52., 32.]])
-    """
-    return _conv_transpose(
-        "conv_transpose",
-        None,
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        output_padding,
-        groups,
-        dilation,
-        padding_mode,
-    )
-
-
-def conv_transpose1d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-    *,
-    padding_mode: str = "zeros",
-) -> Any:
-    """:func:`conv_transpose` over (batch, channels, length). PyTorch's ``conv_transpose1d``."""
-    return _conv_transpose(
-        "conv_transpose1d",
-        1,
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        output_padding,
-        groups,
-        dilation,
-        padding_mode,
-    )
-
-
-def conv_transpose2d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-    *,
-    padding_mode: str = "zeros",
-) -> Any:
-    """:func:`conv_transpose` over (batch, channels, height, width). PyTorch's ``conv_transpose2d``."""
-    return _conv_transpose(
-        "conv_transpose2d",
-        2,
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        output_padding,
-        groups,
-        dilation,
-        padding_mode,
-    )
-
-
-def conv_transpose3d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-    *,
-    padding_mode: str = "zeros",
-) -> Any:
-    """:func:`conv_transpose` over (batch, channels, depth, height, width). PyTorch's ``conv_transpose3d``."""
-    return _conv_transpose(
-        "conv_transpose3d",
-        3,
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        output_padding,
-        groups,
-        dilation,
-        padding_mode,
+    return _conv(
+        "conv3d", 3, input, weight, bias, stride, padding, dilation, groups, padding_mode, mask, normalize
     )
 
 
@@ -328,7 +221,12 @@ def _conv(
     dilation: Any,
     groups: int,
     padding_mode: str,
+    mask: Any,
+    normalize: bool | str,
 ) -> Any:
+    if mask is not None or normalize is not False:
+        arguments = (stride, padding, dilation, groups, padding_mode)
+        return masked(op, rank, input, weight, bias, arguments, mask, normalize)
     key = None
     if padding_mode is ZEROS or (isinstance(padding_mode, str) and padding_mode == ZEROS):
         key = calls.key_of(op, input, weight, bias, (stride, padding, dilation, groups))
@@ -344,33 +242,4 @@ def _conv(
     y = apply("conv", x, weight, bias, dims=dims, op=op)
     if key is not None and batched:
         calls.remember(key, dims, input, weight, bias)
-    return y if batched else y[0]
-
-
-def _conv_transpose(
-    op: str,
-    rank: int | None,
-    input: Operand,
-    weight: Operand,
-    bias: Operand,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
-    groups: int,
-    dilation: Any,
-    padding_mode: str,
-) -> Any:
-    x, batched = conv_operands(op, rank, input, weight, bias)
-    dims = ConvDims.of_transposed(
-        x.shape,
-        weight.shape,
-        stride=stride,
-        padding=padding,
-        output_padding=output_padding,
-        groups=groups,
-        dilation=dilation,
-        op=op,
-    )
-    extras = per_axis(output_padding, dims.rank, "output_padding", op, least=0)
-    y = transposed(op, x, weight, bias, dims, extras, padding_mode)
     return y if batched else y[0]

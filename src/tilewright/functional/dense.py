@@ -20,6 +20,8 @@ def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Any:
     """The dense layer: input · weightᵀ + bias over the last axis.
 
     Each row's result is the same to the bit whatever rows come with it (see :mod:`tilewright.op.dense`).
+    Dtypes are those of :func:`conv`: halves are added up in float32 and rounded once, integers wrap round,
+    complex numbers are not conjugated.
 
     Args:
         input: (*, in_features), any number of leading axes.
@@ -54,6 +56,7 @@ def one_hot(tensor: Operand, num_classes: int = -1) -> Any:
         DtypeError: the labels are no integers.
         ArgumentError: a label is negative or not below ``num_classes``, or there is none to take the length
             from.
+        ShapeError: no memory holds the result.
 
     >>> import numpy as np
     >>> one_hot(np.array([2, 0]))

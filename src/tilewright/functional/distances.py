@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from tilewright.autograd.arithmetic import where
 from tilewright.autograd.checks import axis, broadcast
 from tilewright.autograd.operands import raw
 from tilewright.errors import ArgumentError, ShapeError, describe
@@ -82,15 +80,4 @@ def pairwise_distance(
     check_same_dtype(op, x1=raw(x1), x2=raw(x2))
     if not broadcast(op, x1.shape, x2.shape):
         raise ShapeError("pairwise_distance needs operands with an axis.", describe(x1=x1, x2=x2))
-    return composed(lambda a, b: _length(a - b + little, power, keepdim), x1, x2)
-
-
-def _length(x: Any, p: float, keepdim: bool) -> Any:
-    """The p-norm along the last axis, whose slope at the null vector is 0."""
-    if p in (1.0, 2.0) or math.isinf(p):
-        return x.norm(p, -1, keepdim)
-    size = x.abs()
-    # 1 stands in for 0, so that no slope of a power at 0 is asked for.
-    powers = where(size == 0.0, 0.0, where(size == 0.0, 1.0, size) ** p)
-    total = powers.sum(-1, keepdim)
-    return where(total == 0.0, 0.0, where(total == 0.0, 1.0, total) ** (1.0 / p))
+    return composed(lambda a, b: (a - b + little).norm(power, -1, keepdim), x1, x2)

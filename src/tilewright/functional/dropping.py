@@ -17,6 +17,7 @@ from tilewright.autograd import rules_activation as _rules  # noqa: F401 - puts 
 from tilewright.autograd.tape import apply
 from tilewright.errors import ShapeError, describe
 from tilewright.functional.operands import Operand, axis_names, check_operand
+from tilewright.geometry.axes import as_flag
 from tilewright.op.dropout import check_probability, kept
 from tilewright.op.random import chosen
 
@@ -36,12 +37,12 @@ def dropout(input: Operand, p: float = 0.5, training: bool = True, inplace: bool
         ArgumentError: p is outside 0 … 1.
         DtypeError: the input is not floating, or p no number.
     """
-    return _dropout("dropout", input, p, training, lambda shape: shape)
+    return _dropout("dropout", input, p, training, inplace, lambda shape: shape)
 
 
 def dropout1d(input: Operand, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """Whole channels of (batch, channels, length) or (channels, length) become 0; see :func:`dropout`."""
-    return _by_channel("dropout1d", 1, input, p, training)
+    return _by_channel("dropout1d", 1, input, p, training, inplace)
 
 
 def dropout2d(input: Operand, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -50,7 +51,7 @@ def dropout2d(input: Operand, p: float = 0.5, training: bool = True, inplace: bo
     Rank 3 is refused: PyTorch reads it as (batch, channels, length) here and elsewhere as (channels, height,
     width).
     """
-    return _by_channel("dropout2d", 2, input, p, training)
+    return _by_channel("dropout2d", 2, input, p, training, inplace)
 
 
 def dropout3d(input: Operand, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -58,10 +59,10 @@ def dropout3d(input: Operand, p: float = 0.5, training: bool = True, inplace: bo
 
     See :func:`dropout`.
     """
-    return _by_channel("dropout3d", 3, input, p, training)
+    return _by_channel("dropout3d", 3, input, p, training, inplace)
 
 
-def _by_channel(op: str, rank: int, input: Any, p: float, training: bool) -> Any:
+def _by_channel(op: str, rank: int, input: Any, p: float, training: bool, inplace: bool) -> Any:
     check_operand(input, "input", op)
     axes = axis_names(rank)
     if rank == 2 and input.ndim != 4:
@@ -77,13 +78,14 @@ def _by_channel(op: str, rank: int, input: Any, p: float, training: bool) -> Any
             f"or {rank + 1} (channels, {axes}).",
             describe(input=input),
         )
-    return _dropout(op, input, p, training, lambda shape: (*shape[:-rank], *([1] * rank)))
+    return _dropout(op, input, p, training, inplace, lambda shape: (*shape[:-rank], *([1] * rank)))
 
 
-def _dropout(op: str, input: Any, p: Any, training: bool, mask_shape: Any) -> Any:
+def _dropout(op: str, input: Any, p: Any, training: bool, inplace: bool, mask_shape: Any) -> Any:
     check_operand(input, "input", op)
     probability = check_probability(p, op)
-    if not training or probability == 0.0:
+    as_flag(inplace, "inplace", op)
+    if not as_flag(training, "training", op) or probability == 0.0:
         return input
     shape = tuple(input.shape)
     drawn_shape = mask_shape(shape)

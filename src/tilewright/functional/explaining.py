@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tilewright.errors import ArgumentError, describe
+from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.geometry import ConvDims
+from tilewright.geometry.axes import as_integer
+from tilewright.op.arrays import MULTIPLIED
+from tilewright.op.carried import stand_in
 from tilewright.plan import Explanation
 from tilewright.plan import explain as explain_plan
+from tilewright.plan.plan import CONV_OPERATIONS
 
 __all__ = ["explain"]
 
@@ -33,13 +37,16 @@ def explain(
         dilation: as in :func:`tilewright.conv`.
         groups: as in :func:`tilewright.conv`.
         operation: ``forward``, ``data_gradient`` or ``weight_gradient``.
-        dtype: element type; the input's own, or float32 when a shape is given.
+        dtype: element type; the input's own, or float32 when a shape is given. float16 and bfloat16 are
+            explained as the float32 they are computed in, small integers as float64, complex numbers as twice
+            the channels.
 
     Returns:
         An :class:`~tilewright.plan.Explanation`; print it, or read its ``plan`` and ``answers``.
 
     Raises:
-        ShapeError, ArgumentError: as :func:`tilewright.conv`.
+        ShapeError, ArgumentError: as :func:`tilewright.conv`; also an unknown operation, or sizes of 0.
+        DtypeError: convolution doesn't take this dtype.
 
     >>> import tilewright as tw
     >>> explanation = tw.explain((1, 64, 7, 7), (32, 64, 1, 1), dtype="int32")
@@ -48,6 +55,11 @@ def explain(
     >>> explanation.answers[0]
     ('tiles-pointwise', 'declines: it computes float32 and float64 only')
     """
+    if not isinstance(operation, str) or operation not in CONV_OPERATIONS:
+        raise ArgumentError(
+            f"explain needs operation to be one of {', '.join(CONV_OPERATIONS)}.",
+            describe(operation=operation),
+        )
     dims = ConvDims.of(
         _shape(input, "input"),
         _shape(weight, "weight"),
@@ -57,12 +69,23 @@ def explain(
         groups=groups,
         op="explain",
     )
+    if 0 in (*dims.input_shape, *dims.weight_shape, *dims.output_shape):
+        raise ShapeError(
+            "explain needs a convolution with something to compute: sizes of at least 1.",
+            f"input with shape {dims.input_shape}, weight with shape {dims.weight_shape}",
+        )
     element = dtype if dtype is not None else getattr(input, "dtype", "float32")
-    return explain_plan(operation, dims, getattr(element, "name", str(element)))
+    name = getattr(element, "name", getattr(element, "__name__", element))
+    if not isinstance(name, str) or name not in MULTIPLIED:
+        raise DtypeError(
+            f"explain needs dtype to be one that is convolved: {', '.join(MULTIPLIED)}.",
+            describe(dtype=element),
+        )
+    return explain_plan(operation, *stand_in(dims, name, operation))
 
 
 def _shape(value: Any, name: str) -> tuple[int, ...]:
     shape = getattr(value, "shape", value)
     if not isinstance(shape, (tuple, list)):
         raise ArgumentError(f"explain needs {name} to be an array or a shape.", describe(**{name: value}))
-    return tuple(shape)
+    return tuple(as_integer(size, name, "explain", least=0) for size in shape)

@@ -13,11 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from tilewright.autograd import rules_pad as _rules  # noqa: F401 - puts the rules into the table
+from tilewright.autograd.operands import cast, raw
 from tilewright.autograd.tape import apply
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import Pairs, check_padding_mode
 from tilewright.op.arrays import check_same_dtype
+from tilewright.op.kinds import FLOAT32, is_half
 from tilewright.op.pad import padded_shape
 
 # What most calls have; those don't come here.
@@ -62,10 +64,14 @@ def transposed(
     if check_padding_mode(mode, op) == ZEROS or not _any(pairs):
         return apply("conv_data_gradient", x, w, bias, dims=dims, op=op)
     line = padded_shape(dims.input_shape, pairs, mode, op)[2:]
-    if bias is not None:
-        check_same_dtype(op, input=x, weight=w, bias=bias)
-        if tuple(bias.shape) != (dims.in_channels,):
-            raise ShapeError(f"{op} needs bias of shape {(dims.in_channels,)}.", describe(bias=bias))
+    check_same_dtype(op, input=raw(x), weight=raw(w), bias=raw(bias))
+    if is_half(x.dtype):
+        # What is folded back is added up, too: all in float32, as a whole, and rounded once.
+        wide = None if bias is None else cast(bias, FLOAT32)
+        y = transposed(op, cast(x, FLOAT32), cast(w, FLOAT32), wide, dims, output_padding, mode)
+        return cast(y, x.dtype)
+    if bias is not None and tuple(bias.shape) != (dims.in_channels,):
+        raise ShapeError(f"{op} needs bias of shape {(dims.in_channels,)}.", describe(bias=bias))
     laid = apply("conv_data_gradient", x, w, None, dims=_unpadded(dims, line, output_padding), op=op)
     y = apply("pad_gradient", laid, shape=dims.input_shape, pairs=pairs, mode=mode)
     return y if bias is None else apply("add", y, bias.reshape((-1,) + (1,) * dims.rank))

@@ -1,7 +1,8 @@
-"""float16 for functions that are written for float32 and float64.
+"""float16 and bfloat16 for functions that are written for float32 and float64.
 
-Eleven bits are too few to compute with: a variance, a sum or a difference of two exponentials loses all of
-them. So halves are widened to float32, and only what comes out is rounded back. Gradients take the same way.
+Eleven bits, or eight, are too few to compute with: a variance, a sum or a difference of two exponentials
+loses all of them. So halves are widened to float32, and only what comes out is rounded back. Gradients take
+the same way.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import numpy as np
 
 from tilewright.autograd.operands import cast, raw
 from tilewright.autograd.taped import Taped
+from tilewright.op.kinds import FLOAT32, is_floating, is_half
 
 Arguments = ParamSpec("Arguments")
 
-_HALF, _SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 # float32 and float64: whatever stands beside them, nothing is widened.
 _SETTLED = "fd"
 
@@ -27,13 +28,14 @@ def _floating_dtype(value: Any) -> Any:
     if not isinstance(value, (np.ndarray, Taped)):
         return None
     dtype = raw(value).dtype
-    return dtype if dtype.kind == "f" else None
+    return dtype if is_floating(dtype) else None
 
 
 def takes_halves(function: Callable[Arguments, Any]) -> Callable[Arguments, Any]:
-    """A function of arrays and Tensors that takes float16 too: widened first, the result rounded back.
+    """A function of arrays and Tensors that takes halves too: widened first, the result rounded back.
 
-    Operands are left alone, for the function to refuse, unless all that are floating are float16.
+    Operands are left alone, for the function to refuse, unless all that are floating are float16, or all are
+    bfloat16.
 
     >>> double = takes_halves(lambda x: x * np.float32(2))
     >>> double(np.array([1.5], np.float16))
@@ -47,15 +49,17 @@ def takes_halves(function: Callable[Arguments, Any]) -> Callable[Arguments, Any]
         data = first._data if isinstance(first, Taped) else first
         if isinstance(data, np.ndarray) and data.dtype.char in _SETTLED:
             return function(*args, **kwargs)
-        if {*map(_floating_dtype, (*args, *kwargs.values()))} - {None} != {_HALF}:
+        dtypes = {*map(_floating_dtype, (*args, *kwargs.values()))} - {None}
+        if len(dtypes) != 1 or not is_half(half := dtypes.pop()):
             return function(*args, **kwargs)
         widened: Any = function
         found = widened(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
-        return cast(found, _HALF)
+        return cast(found, half)
 
     return taking
 
 
 def _wide(value: Any) -> Any:
-    """A float16 array or Tensor in float32, anything else as it is."""
-    return cast(value, _SINGLE) if _floating_dtype(value) == _HALF else value
+    """An array or Tensor of halves in float32, anything else as it is."""
+    dtype = _floating_dtype(value)
+    return value if dtype is None or not is_half(dtype) else cast(value, FLOAT32)

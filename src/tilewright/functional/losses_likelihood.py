@@ -23,7 +23,7 @@ from tilewright.functional.halves import takes_halves
 from tilewright.functional.losses import _numbers_like, _reduced, _size
 from tilewright.functional.operands import Operand
 from tilewright.op.arrays import check_same_dtype
-from tilewright.op.loss import check_pair, check_reduction
+from tilewright.op.loss import check_pair, check_reduction, check_weight
 
 __all__ = ["gaussian_nll_loss", "poisson_nll_loss"]
 
@@ -92,7 +92,8 @@ def gaussian_nll_loss(
 
     Args:
         input: expected numbers, floating, any shape.
-        target: of the same shape and dtype; integers are taken as numbers of that dtype.
+        target: of the same dtype, and of the input's shape or one that broadcasts to it; integers are taken
+            as numbers of that dtype.
         var: variances, at least 0 and of the same dtype: of the input's shape, of that shape with a last axis
             of 1 or without its last axis; or one number.
         full: add the constant ½·log(2π).
@@ -117,8 +118,9 @@ def gaussian_nll_loss(
         raise ArgumentError("gaussian_nll_loss needs eps above 0.", describe(eps=eps))
     check_floating(op, input=input)
     target = _numbers_like(input, target)
-    check_pair(raw(input), raw(target), op)
     shape = tuple(input.shape)
+    check_floating(op, target=target)
+    check_weight(raw(target), shape, input.dtype, "target", op)
     if isinstance(var, (int, float, np.number)):
         var = np.full(shape, _number(op, var=var), input.dtype)
     check_floating(op, var=var)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import DtypeError, ShapeError, describe
-from tilewright.op.arrays import NUMBERS, check_array
+from tilewright.op.arrays import MULTIPLIED, NUMBERS, check_array
 
 #: A NumPy array or a Tensor; results are of the kind that came in.
 Operand = Any
@@ -20,9 +20,9 @@ def conv_operands(
     op: str, rank: int | None, input: Operand, weight: Operand, bias: Operand
 ) -> tuple[Any, bool]:
     """Checks kinds and ranks; the batched input, and whether it came batched."""
-    check_operand(weight, "weight", op)
+    check_operand(weight, "weight", op, MULTIPLIED)
     if bias is not None:
-        check_operand(bias, "bias", op)
+        check_operand(bias, "bias", op, MULTIPLIED)
     if rank is not None and weight.ndim != rank + 2:
         raise ShapeError(
             f"{op} needs weight of rank {rank + 2} (channels, channels, {axis_names(rank, 'kernel ')}).",
@@ -32,7 +32,7 @@ def conv_operands(
         raise ShapeError(
             f"{op} needs weight of rank at least 3 (channels, channels, *kernel).", describe(weight=weight)
         )
-    return batched_input(op, weight.ndim - 2, input)
+    return batched_input(op, weight.ndim - 2, input, MULTIPLIED)
 
 
 def batched_input(op: str, rank: int, input: Operand, allowed: tuple[str, ...] = NUMBERS) -> tuple[Any, bool]:

@@ -14,6 +14,7 @@ from tilewright.autograd.tape import apply
 from tilewright.functional.operands import Operand, batched_input
 from tilewright.functional.pool_operands import follows, rank_of, with_indices
 from tilewright.geometry import PoolDims
+from tilewright.geometry.axes import as_flag
 from tilewright.op.pool_arrays import AVERAGED, COMPARED
 
 __all__ = [
@@ -267,9 +268,9 @@ def _max_pool(
     dims = PoolDims.of(
         x.shape, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode, op=op
     )
-    kept = follows(x)
-    result = apply("max_pool", x, dims=dims, indices=return_indices or kept, op=op)
-    return with_indices(result, batched=batched, wanted=return_indices, kept=kept)
+    wanted, kept = as_flag(return_indices, "return_indices", op), follows(x)
+    result = apply("max_pool", x, dims=dims, indices=wanted or kept, op=op)
+    return with_indices(result, batched=batched, wanted=wanted, kept=kept)
 
 
 def _avg_pool(
@@ -288,7 +289,6 @@ def _avg_pool(
     dims = PoolDims.of(
         x.shape, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode, op=op
     )
-    y = apply(
-        "avg_pool", x, dims=dims, count_include_pad=bool(count_include_pad), divisor=divisor_override, op=op
-    )
+    counted = as_flag(count_include_pad, "count_include_pad", op)
+    y = apply("avg_pool", x, dims=dims, count_include_pad=counted, divisor=divisor_override, op=op)
     return y if batched else y[0]

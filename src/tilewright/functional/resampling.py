@@ -27,8 +27,8 @@ def interpolate(
 
     Args:
         input: (batch, channels, *spatial); or (channels, *spatial), if ``size`` or ``scale_factor`` lists one
-            number per spatial axis. float16, float32 or float64; the nearest modes take integers and bools
-            too.
+            number per spatial axis. Halves, float32, float64 or complex; the nearest modes take integers and
+            bools too.
         size: of the output, an integer or one per axis; this or ``scale_factor``.
         scale_factor: a number above 0 or one per axis; the output has ⌊n·scale_factor⌋ samples.
         mode: "nearest" (the first sample of the cell), "nearest-exact" (the one in whose cell the output's
@@ -42,7 +42,7 @@ def interpolate(
             the input, as Pillow does.
 
     Returns:
-        (batch, channels, *output) of the same kind and dtype, in the memory order of the input. float16 is
+        (batch, channels, *output) of the same kind and dtype, in the memory order of the input. Halves are
         summed in float32. Which sample is nearest is worked out in whole numbers, never rounded.
 
     Raises:

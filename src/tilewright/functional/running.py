@@ -1,4 +1,4 @@
-"""Running statistics of normalisation: checked, updated in place, and kept in float16."""
+"""Running statistics of normalisation: checked, updated in place, and kept in halves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from tilewright.autograd.operands import cast, raw
 from tilewright.autograd.tape import is_tensor, no_grad
 from tilewright.op import norm as op
-
-_HALF, _SINGLE = np.dtype(np.float16), np.dtype(np.float32)
+from tilewright.op.kinds import FLOAT32, is_half
 
 
 def check_running(name: str, running_mean: Any, running_var: Any) -> None:
@@ -39,9 +38,12 @@ def _write(running: Any, values: Any) -> None:
 
 
 def all_halves(*operands: Any) -> bool:
-    """Whether all operands that are given, one at least, are arrays or Tensors of float16."""
+    """Whether all operands that are given, one at least, are arrays or Tensors of the same kind of halves."""
     given = [raw(x) for x in operands if x is not None]
-    return bool(given) and all(isinstance(x, np.ndarray) and x.dtype == _HALF for x in given)
+    first = given[0] if given else None
+    if not isinstance(first, np.ndarray) or first.dtype.itemsize != 2 or not is_half(first.dtype):
+        return False
+    return all(isinstance(x, np.ndarray) and x.dtype == first.dtype for x in given)
 
 
 def in_float32(
@@ -54,15 +56,16 @@ def in_float32(
     *options: Any,
     moves: bool,
 ) -> Any:
-    """A normalisation of float16 computed in float32, and its result rounded back.
+    """A normalisation of halves computed in float32, and its result rounded back.
 
     Running statistics that it ``moves`` are rounded back too.
     """
-    wide = [None if x is None else cast(x, _SINGLE) for x in (input, running_mean, running_var, weight, bias)]
+    half = input.dtype
+    wide = [None if x is None else cast(x, FLOAT32) for x in (input, running_mean, running_var, weight, bias)]
     if moves:
         check_running(function.__name__, running_mean, running_var)
     y = function(*wide, *options)
     for running, moved in zip((running_mean, running_var), wide[1:3], strict=True):
         if moves and running is not None:
-            _write(running, raw(moved).astype(_HALF))
-    return cast(y, _HALF)
+            _write(running, raw(moved).astype(half))
+    return cast(y, half)

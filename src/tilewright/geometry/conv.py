@@ -12,12 +12,13 @@ that ordinary one.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.geometry.axes import as_integer, per_axis, sizes
+from tilewright.geometry.axes import as_integer, as_shape, per_axis, sizes
 from tilewright.geometry.padding import Pairs, resolve_padding
 
 
@@ -77,8 +78,8 @@ class ConvDims:
         (112, 112)
         """
         return _of_conv(
-            tuple(input_shape),
-            tuple(weight_shape),
+            as_shape(input_shape, "input_shape", op),
+            as_shape(weight_shape, "weight_shape", op),
             hashable(stride),
             hashable(padding),
             hashable(dilation),
@@ -116,8 +117,8 @@ class ConvDims:
         (12, 12)
         """
         return _of_transposed(
-            tuple(input_shape),
-            tuple(weight_shape),
+            as_shape(input_shape, "input_shape", op),
+            as_shape(weight_shape, "weight_shape", op),
             hashable(stride),
             hashable(padding),
             hashable(output_padding),
@@ -227,12 +228,20 @@ class ConvDims:
 
 
 def hashable(value: Any) -> Any:
-    """The argument as a cache key: lists become tuples, and True never passes for 1."""
+    """The argument as a cache key: lists become tuples, and only integers pass for integers.
+
+    True and 1.0 equal 1, and so does NumPy's float32 of 1: found in a cache, they would be taken for it.
+    """
+    if value is None or type(value) is int or isinstance(value, str):
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(hashable(item) for item in value)
-    if isinstance(value, (bool, float)) or not getattr(type(value), "__hash__", None):
-        return _Odd(value)
-    return value
+    if not isinstance(value, bool) and hasattr(value, "__index__"):
+        try:
+            return operator.index(value)  # NumPy's integers
+        except (TypeError, ValueError):
+            pass
+    return _Odd(value)
 
 
 class _Odd:

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.geometry.axes import ceil_div, per_axis, sizes
+from tilewright.geometry.axes import as_flag, as_shape, ceil_div, per_axis, sizes
 from tilewright.geometry.conv import ConvDims, check_window_fits, hashable
 from tilewright.geometry.counting import remainders_from
 from tilewright.geometry.padding import Pairs, resolve_padding
@@ -56,12 +56,12 @@ class PoolDims:
         (56, 56)
         """
         return _of_pool(
-            tuple(input_shape),
+            as_shape(input_shape, "input_shape", op),
             hashable(kernel),
             hashable(stride),
             hashable(padding),
             hashable(dilation),
-            bool(ceil_mode),
+            as_flag(ceil_mode, "ceil_mode", op),
             op,
         )
 

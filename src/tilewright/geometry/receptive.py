@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from tilewright.errors import ArgumentError, describe
-from tilewright.geometry.axes import ceil_div
+from tilewright.geometry.axes import LARGEST, as_flag, as_integer, ceil_div
 from tilewright.geometry.conv import ConvDims
 from tilewright.geometry.pool import PoolDims
 
@@ -25,6 +26,9 @@ class Window:
     """What one layer does along one axis.
 
     Output o reads the inputs (o·stride + t·dilation − before)/input_dilation that are whole.
+
+    Raises:
+        ArgumentError: ``before`` is no integer, or another is none of at least 1.
     """
 
     kernel: int
@@ -32,6 +36,11 @@ class Window:
     dilation: int = 1
     before: int = 0
     input_dilation: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("kernel", "stride", "dilation", "input_dilation"):
+            as_integer(getattr(self, name), name, "Window", least=1)
+        as_integer(self.before, "before", "Window", least=-LARGEST)
 
     def reads(self, first: int, last: int) -> tuple[int, int]:
         """First and last input sample that outputs ``first`` … ``last`` read, padding counted."""
@@ -62,11 +71,14 @@ class ReceptiveField:
 def field_of(chain: Iterable[Window], index: int) -> tuple[int, int]:
     """First and last input sample that output ``index`` of the chain (first layer first) can see.
 
+    Raises:
+        ArgumentError: ``chain`` isn't one of :class:`Window` values, or ``index`` is no integer.
+
     >>> field_of([Window(3), Window(3)], 4)
     (4, 8)
     """
-    first = last = index
-    for window in reversed(list(chain)):
+    first = last = as_integer(index, "index", "field_of", least=-LARGEST)
+    for window in reversed(_windows(chain, "field_of")):
         first, last = window.reads(first, last)
     return first, last
 
@@ -80,10 +92,7 @@ def receptive_field(chain: Iterable[Window]) -> ReceptiveField:
     >>> receptive_field([Window(2), Window(2)])
     ReceptiveField(size=3, stride=Fraction(1, 1), offset=Fraction(1, 1))
     """
-    windows = list(chain)
-    for window in windows:
-        if not isinstance(window, Window):
-            raise ArgumentError("receptive_field needs a chain of Window values.", describe(window=window))
+    windows = _windows(chain, "receptive_field")
     stride, period = Fraction(1), 1
     for window in windows:
         stride *= Fraction(window.stride, window.input_dilation)
@@ -99,8 +108,26 @@ def receptive_field(chain: Iterable[Window]) -> ReceptiveField:
     return ReceptiveField(size, stride, centre)
 
 
+def _windows(chain: Any, op: str) -> list[Window]:
+    try:
+        windows = list(chain)
+    except TypeError:
+        raise ArgumentError(f"{op} needs a chain of Window values.", describe(chain=chain)) from None
+    for window in windows:
+        if not isinstance(window, Window):
+            raise ArgumentError(f"{op} needs a chain of Window values.", describe(window=window))
+    return windows
+
+
 def windows_of(dims: ConvDims | PoolDims, *, transposed: bool = False) -> tuple[Window, ...]:
-    """One :class:`Window` per spatial axis of a geometry; ``transposed`` for a transposed convolution's."""
+    """One :class:`Window` per spatial axis of a geometry; ``transposed`` for a transposed convolution's.
+
+    Raises:
+        ArgumentError: ``dims`` is no geometry.
+    """
+    if not isinstance(dims, (ConvDims, PoolDims)):
+        raise ArgumentError("windows_of needs dims to be a ConvDims or a PoolDims.", describe(dims=dims))
+    transposed = as_flag(transposed, "transposed", "windows_of")
     if isinstance(dims, PoolDims):
         spread: tuple[int, ...] = (1,) * dims.rank
     else:

@@ -116,6 +116,7 @@ from tilewright.nn.padding import (
 )
 from tilewright.nn.parameter import Parameter
 from tilewright.nn.parameter_lists import ParameterDict, ParameterList
+from tilewright.nn.partial import PartialConv, PartialConv1d, PartialConv2d, PartialConv3d
 from tilewright.nn.pooling import (
     AvgPool,
     AvgPool1d,
@@ -261,6 +262,10 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PartialConv",
+    "PartialConv1d",
+    "PartialConv2d",
+    "PartialConv3d",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
-from tilewright.nn.arguments import one_of
+from tilewright.geometry.axes import as_flag
+from tilewright.nn.arguments import as_dim, as_real, one_of
 from tilewright.nn.module import Module
 
 
@@ -25,7 +26,7 @@ class _TakesInplace(_Pointwise):
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
-        self.inplace = bool(inplace)
+        self.inplace = as_flag(inplace, "inplace", self._get_name())
 
     def extra_repr(self) -> str:
         """The argument ``inplace``, if it was set."""
@@ -56,7 +57,7 @@ class LeakyReLU(_TakesInplace):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
-        self.negative_slope = negative_slope
+        self.negative_slope = as_real(negative_slope, "negative_slope", "LeakyReLU")
 
     def forward(self, input: Any) -> Any:
         """Apply it to every value."""
@@ -72,7 +73,7 @@ class ELU(_TakesInplace):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
-        self.alpha = alpha
+        self.alpha = as_real(alpha, "alpha", "ELU")
 
     def forward(self, input: Any) -> Any:
         """Apply it to every value."""
@@ -100,6 +101,7 @@ class Hardtanh(_TakesInplace):
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
+        min_val, max_val = as_real(min_val, "min_val", "Hardtanh"), as_real(max_val, "max_val", "Hardtanh")
         if not min_val < max_val:
             raise ArgumentError(
                 "Hardtanh needs min_val below max_val.", describe(min_val=min_val, max_val=max_val)
@@ -161,10 +163,10 @@ class Softplus(_Pointwise):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
-        if beta == 0:
+        self.beta = as_real(beta, "beta", "Softplus")
+        if self.beta == 0:
             raise ArgumentError("Softplus needs beta other than 0.", describe(beta=beta))
-        self.beta = beta
-        self.threshold = threshold
+        self.threshold = as_real(threshold, "threshold", "Softplus")
 
     def forward(self, input: Any) -> Any:
         """Apply it to every value."""
@@ -180,7 +182,7 @@ class Softmax(Module):
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim = None if dim is None else as_dim(dim, self._get_name())
 
     def forward(self, input: Any) -> Any:
         """Apply it along the axis."""
@@ -196,7 +198,7 @@ class LogSoftmax(Module):
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim = None if dim is None else as_dim(dim, self._get_name())
 
     def forward(self, input: Any) -> Any:
         """Apply it along the axis."""

@@ -10,7 +10,7 @@ from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry.axes import as_integer
 from tilewright.nn.activation import _Pointwise, _TakesInplace
-from tilewright.nn.arguments import as_number
+from tilewright.nn.arguments import as_dim, as_number, as_real
 from tilewright.nn.init import constant_
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter, new_parameter
@@ -45,7 +45,7 @@ class Hardshrink(_Pointwise):
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
-        self.lambd = lambd
+        self.lambd = as_real(lambd, "lambd", "Hardshrink")
 
     def forward(self, input: Any) -> Any:
         """Apply it to every value."""
@@ -81,8 +81,8 @@ class Threshold(_TakesInplace):
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
-        self.threshold = threshold
-        self.value = value
+        self.threshold = as_real(threshold, "threshold", "Threshold")
+        self.value = as_real(value, "value", "Threshold")
 
     def forward(self, input: Any) -> Any:
         """Apply it to every value."""
@@ -175,7 +175,7 @@ class GLU(Module):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim = as_dim(dim, "GLU")
 
     def forward(self, input: Any) -> Any:
         """Apply it along the axis."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from tilewright.autograd.dtypes import as_dtype
 from tilewright.errors import ArgumentError, DtypeError, describe
-from tilewright.geometry.axes import as_integer
+from tilewright.geometry.axes import LARGEST, as_integer, as_rank
 from tilewright.geometry.padding import resolve_padding
 from tilewright.op.kinds import DIFFERENTIABLE
 
@@ -32,13 +32,43 @@ def as_number(
     # NumPy scalars and 0-d arrays become plain numbers, so that states stay plain.
     if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
         value = value.item()
-    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        is_number = is_number and math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        is_number = False
     if not is_number or not least <= value <= most or not value < below:
         bounds = "" if least == -math.inf else f", at least {least:g}"
         bounds += f" and at most {most:g}" if most < math.inf else ""
         bounds += f" and below {below:g}" if below < math.inf else ""
         raise ArgumentError(f"{op} needs {name} to be a finite number{bounds}.", describe(**{name: value}))
     return value  # type: ignore[no-any-return]  # an int stays an int, as it prints
+
+
+def as_real(value: Any, name: str, op: str) -> float:
+    """``value`` as given, if it is a number; infinities are fine, NaN is taken for a slip.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
+        value = value.item()
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            if not math.isnan(value):
+                return value  # type: ignore[return-value]  # an int stays an int, as it prints
+        except OverflowError:  # an integer that no float holds
+            pass
+    raise ArgumentError(f"{op} needs {name} to be a number.", describe(**{name: value}))
+
+
+def as_dim(value: Any, op: str) -> int:
+    """``value`` as the number of an axis; which axes there are, the input will say.
+
+    Raises:
+        ArgumentError: it is no integer.
+    """
+    return as_integer(value, "dim", op, least=-LARGEST)
 
 
 def floating_dtype(value: Any, op: str) -> np.dtype[Any]:
@@ -90,7 +120,7 @@ def one_of(value: Any, choices: tuple[str, ...], name: str, op: str) -> str:
 def rank_of(kernel_size: Any, rank: int | None, fixed: int | None, op: str) -> int:
     """The number of spatial axes that a layer's class, ``rank`` and ``kernel_size`` agree on."""
     if rank is not None:
-        rank = as_integer(rank, "rank", op, least=1)
+        rank = as_rank(rank, op)
         if fixed is not None and rank != fixed:
             raise ArgumentError(f"{op} has rank {fixed}.", describe(rank=rank), "Conv takes any rank.")
     found = rank if fixed is None else fixed

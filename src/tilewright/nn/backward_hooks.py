@@ -9,6 +9,7 @@ from tilewright.autograd.rules_hook import watched
 from tilewright.autograd.tape import is_grad_enabled
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import DtypeError, describe
+from tilewright.op.kinds import DIFFERENTIABLE
 
 Gradients = tuple[Any, ...]
 
@@ -83,7 +84,9 @@ class _Slots:
 
     def __init__(self, values: tuple[Any, ...]) -> None:
         self._values = values
-        self._taking_part = [isinstance(value, Tensor) and value.dtype.kind == "f" for value in values]
+        self._taking_part = [
+            isinstance(value, Tensor) and value.dtype.kind in DIFFERENTIABLE for value in values
+        ]
         self.tensors: list[Tensor] = list(self.picked(values))
 
     def picked(self, values: Gradients) -> Gradients:

@@ -9,14 +9,15 @@ import numpy.typing as npt
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.functional.operands import batched_input
-from tilewright.geometry.axes import as_integer, per_axis
+from tilewright.geometry.axes import as_flag, as_integer, per_axis
 from tilewright.geometry.conv import ConvDims
 from tilewright.geometry.padding import Padding, check_padding_mode
 from tilewright.nn.arguments import least_padding, rank_of
-from tilewright.nn.init import Initialiser, reset
+from tilewright.nn.init import Initialiser, check_initialiser, reset
 from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter
+from tilewright.op.arrays import MULTIPLIED
 
 
 class _ConvBase(LearnsSize, Module):
@@ -67,10 +68,11 @@ class _ConvBase(LearnsSize, Module):
         self.output_padding = per_axis(output_padding, self.rank, "output_padding", op, least=0)
         self.padding = least_padding(padding, self.rank, op)
         self.padding_mode = check_padding_mode(padding_mode, op)
+        check_initialiser(init, op)
         self.init = init
-        self._has_bias = bool(bias)
+        self._has_bias = as_flag(bias, "bias", self._get_name())
         self._make_members(in_channels, device, dtype)
-        if not bias:
+        if not self._has_bias:
             self.register_parameter("bias", None)
         if in_channels is not None:
             self.reset_parameters()
@@ -85,7 +87,7 @@ class _ConvBase(LearnsSize, Module):
         return {"weight": (*channels, *self.kernel_size), **bias}
 
     def _size_of_input(self, input: Any) -> int:
-        batched, _ = batched_input(self._get_name(), self.rank, input)
+        batched, _ = batched_input(self._get_name(), self.rank, input, MULTIPLIED)
         return int(batched.shape[1])
 
     def _size_of_member(self, name: str, shape: tuple[int, ...]) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tilewright import functional as F
+from tilewright.geometry.axes import as_flag
+from tilewright.nn.arguments import as_dim, as_real
 from tilewright.nn.module import Module
 
 
@@ -14,12 +16,15 @@ class CosineSimilarity(Module):
     Args:
         dim: the axis.
         eps: the least length that is divided by.
+
+    Raises:
+        ArgumentError: an argument outside its rule.
     """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()
-        self.dim = dim
-        self.eps = eps
+        self.dim = as_dim(dim, "CosineSimilarity")
+        self.eps = as_real(eps, "eps", "CosineSimilarity")
 
     def forward(self, x1: Any, x2: Any) -> Any:
         """The cosine of each pair of vectors."""
@@ -33,13 +38,16 @@ class PairwiseDistance(Module):
         p: above 0; infinity takes the largest difference.
         eps: keeps differences away from 0.
         keepdim: keep the last axis with size 1.
+
+    Raises:
+        ArgumentError, DtypeError: an argument outside its rule.
     """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()
-        self.norm = p
-        self.eps = eps
-        self.keepdim = bool(keepdim)
+        self.norm = as_real(p, "p", "PairwiseDistance")
+        self.eps = as_real(eps, "eps", "PairwiseDistance")
+        self.keepdim = as_flag(keepdim, "keepdim", self._get_name())
 
     def forward(self, x1: Any, x2: Any) -> Any:
         """The distance of each pair of vectors."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tilewright import functional as F
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
 from tilewright.nn.module import Module
 
@@ -27,7 +28,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         self.p = as_number(p, "p", self._get_name(), most=1)
-        self.inplace = bool(inplace)
+        self.inplace = as_flag(inplace, "inplace", self._get_name())
 
     def forward(self, input: Any) -> Any:
         """Drop values in training, none in evaluation."""

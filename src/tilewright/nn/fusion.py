@@ -31,8 +31,9 @@ _ACTIVATIONS: dict[type[Module], Callable[[Any], Activation | None]] = {
     SiLU: lambda module: ("silu", 0.0),
     GELU: lambda module: ("gelu", 0.0) if module.approximate == "none" else None,
 }
+_DROPOUT: type[Module] = Dropout
 # What the layers compute as they are defined here; with another forward they compute something else.
-_FORWARDS: dict[Any, Any] = {kind: kind.forward for kind in (*_CONVOLUTIONS, *_ACTIVATIONS, Dropout)}
+_FORWARDS: dict[Any, Any] = {kind: kind.forward for kind in (*_CONVOLUTIONS, *_ACTIVATIONS, _DROPOUT)}
 
 
 def steps(modules: Sequence[Any]) -> Iterator[Callable[[Any], Any]]:
@@ -69,7 +70,7 @@ def _activation_of(layer: Any, behind: Any) -> Activation | None:
 
 def _dropout_of(module: Any) -> float:
     """The probability of a 0 behind an activation, if dropout may run together with it; 0 otherwise."""
-    if type(module) is not Dropout or not module.training or not _plain(module):
+    if type(module) is not _DROPOUT or not module.training or not _plain(module):
         return 0.0
     p = module.p
     # Anything else is for the layer itself to refuse.

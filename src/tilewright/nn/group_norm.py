@@ -10,8 +10,8 @@ import numpy.typing as npt
 from tilewright import functional as F
 from tilewright.autograd.operands import raw
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.geometry.axes import as_integer
-from tilewright.nn.arguments import as_number
+from tilewright.geometry.axes import as_flag, as_integer
+from tilewright.nn.arguments import as_number, check_device, floating_dtype
 from tilewright.nn.init import ones_, zeros_
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter, new_parameter
@@ -26,6 +26,8 @@ class _SampleNorm(Module):
     def _make_parameters(
         self, shape: tuple[int, ...], weight: bool, bias: bool, device: Any, dtype: npt.DTypeLike | None
     ) -> None:
+        check_device(device, self._get_name())  # also where there is nothing to be made
+        floating_dtype(dtype, self._get_name())
         for name, wanted in (("weight", weight), ("bias", bias)):
             member = new_parameter(shape, device, dtype, self._get_name()) if wanted else None
             self.register_parameter(name, member)
@@ -83,8 +85,14 @@ class GroupNorm(_SampleNorm):
                 describe(num_groups=num_groups, num_channels=num_channels),
             )
         self.eps = as_number(eps, "eps", op)
-        self.affine = bool(affine)
-        self._make_parameters((self.num_channels,), self.affine, self.affine and bool(bias), device, dtype)
+        self.affine = as_flag(affine, "affine", self._get_name())
+        self._make_parameters(
+            (self.num_channels,),
+            self.affine,
+            as_flag(bias, "bias", self._get_name()) and self.affine,
+            device,
+            dtype,
+        )
 
     def forward(self, input: Any) -> Any:
         """Normalise each group of each sample.
@@ -151,9 +159,11 @@ class LayerNorm(_SampleNorm):
         super().__init__()
         self.normalized_shape = _last_axes(normalized_shape, self._get_name())
         self.eps = as_number(eps, "eps", self._get_name())
-        self.elementwise_affine = bool(elementwise_affine)
+        self.elementwise_affine = as_flag(elementwise_affine, "elementwise_affine", self._get_name())
         learnt = self.elementwise_affine
-        self._make_parameters(self.normalized_shape, learnt, learnt and bool(bias), device, dtype)
+        self._make_parameters(
+            self.normalized_shape, learnt, as_flag(bias, "bias", self._get_name()) and learnt, device, dtype
+        )
 
     def forward(self, input: Any) -> Any:
         """Normalise over the last axes."""
@@ -194,7 +204,7 @@ class RMSNorm(_SampleNorm):
         super().__init__()
         self.normalized_shape = _last_axes(normalized_shape, self._get_name())
         self.eps = None if eps is None else as_number(eps, "eps", self._get_name())
-        self.elementwise_affine = bool(elementwise_affine)
+        self.elementwise_affine = as_flag(elementwise_affine, "elementwise_affine", self._get_name())
         member = None
         if self.elementwise_affine:
             member = new_parameter(self.normalized_shape, device, dtype, self._get_name())

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
-from tilewright.nn.arguments import as_number, one_of
+from tilewright.nn.arguments import as_number, as_real, one_of
 from tilewright.nn.state import overwrite
 from tilewright.op.kinds import DIFFERENTIABLE
 from tilewright.op.random import Generator, chosen
@@ -71,10 +71,13 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
     Raises:
         ShapeError: fewer than two axes.
+        DtypeError: no Tensor.
 
     >>> fans(tw.zeros(6, 1, 5, 5))
     (25, 150)
     """
+    if not isinstance(tensor, Tensor):
+        raise DtypeError("A fan needs a Tensor of weights.", describe(tensor=tensor))
     shape = tuple(tensor.shape)
     if len(shape) < 2:
         raise ShapeError(
@@ -86,6 +89,8 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with numbers from ``a`` to ``b``, all equally likely; returns the tensor."""
+    a, b = (as_number(bound, name, "uniform_", least=-math.inf) for name, bound in (("a", a), ("b", b)))
+    _check_fillable(tensor)
     _fill(tensor, chosen(generator).uniform(tuple(tensor.shape), tensor.dtype, a, b))
     return tensor
 
@@ -94,6 +99,9 @@ def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill with normally distributed numbers; returns the tensor."""
+    mean = as_number(mean, "mean", "normal_", least=-math.inf)
+    std = as_number(std, "std", "normal_")
+    _check_fillable(tensor)
     _fill(tensor, chosen(generator).normal(tuple(tensor.shape), tensor.dtype, mean, std))
     return tensor
 
@@ -113,6 +121,10 @@ def trunc_normal_(
     Raises:
         ArgumentError: ``std`` is not above 0, or ``a`` is not below ``b``.
     """
+    mean = as_number(mean, "mean", "trunc_normal_", least=-math.inf)
+    std = as_number(std, "std", "trunc_normal_")
+    a, b = as_real(a, "a", "trunc_normal_"), as_real(b, "b", "trunc_normal_")
+    _check_fillable(tensor)
     if not std > 0 or not a < b:
         raise ArgumentError("trunc_normal_ needs std above 0 and a below b.", describe(std=std, a=a, b=b))
     # Drawn in float64, so that rounding to the tensor's dtype comes last; the bounds then hold in that dtype.
@@ -159,7 +171,7 @@ def _truncated(count: int, low: float, high: float, numbers: np.random.Generator
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value; returns the tensor."""
-    _fill(tensor, np.asarray(val))
+    _fill(tensor, np.asarray(float(as_real(val, "val", "constant_"))))
     return tensor
 
 
@@ -175,12 +187,14 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform of variance gain² · 2/(fan_in + fan_out) (Glorot and Bengio 2010); returns the tensor."""
+    gain = as_number(gain, "gain", "xavier_uniform_", least=-math.inf)
     bound = gain * math.sqrt(6.0 / _least_one(sum(fans(tensor))))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal of variance gain² · 2/(fan_in + fan_out) (Glorot and Bengio 2010); returns the tensor."""
+    gain = as_number(gain, "gain", "xavier_normal_")
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / _least_one(sum(fans(tensor)))), generator)
 
 
@@ -244,6 +258,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
         ShapeError: fewer than two axes.
     """
     fans(tensor)
+    gain = as_number(gain, "gain", "orthogonal_", least=-math.inf)
     shape = tuple(tensor.shape)
     rows, columns = shape[0], math.prod(shape[1:])
     drawn = chosen(generator).normal((max(rows, columns), min(rows, columns)), np.float64)
@@ -318,6 +333,18 @@ def is_skipped() -> bool:
     return _skipping.on
 
 
+def check_initialiser(how: Any, op: str) -> None:
+    """Refuse what :func:`reset` can't start a weight by, before there is a weight.
+
+    Raises:
+        ArgumentError: it is neither a name that :func:`by_name` knows nor a function.
+    """
+    if isinstance(how, str):
+        one_of(how, tuple(NAMES), "init", op)
+    elif how is not None and not callable(how):
+        raise ArgumentError(f"{op} needs init to be a name or a function.", describe(init=how))
+
+
 def reset(weight: Tensor, bias: Tensor | None, how: Initialiser | None) -> None:
     """Start a layer: as PyTorch does without ``how``; otherwise by it, and the bias at zero.
 
@@ -331,12 +358,11 @@ def reset(weight: Tensor, bias: Tensor | None, how: Initialiser | None) -> None:
         if bias is not None:
             uniform_(bias, -bound, bound)
         return
+    check_initialiser(how, "A layer")
     if isinstance(how, str):
         by_name(how, weight)
-    elif callable(how):
-        how(weight)
     else:
-        raise ArgumentError("A layer needs init to be a name or a function.", describe(init=how))
+        how(weight)
     if bias is not None:
         zeros_(bias)
 
@@ -347,6 +373,10 @@ def _least_one(fan: int) -> int:
 
 
 def _fill(tensor: Tensor, values: Array) -> None:
+    _check_fillable(tensor)
+    overwrite(tensor, values)
+
+
+def _check_fillable(tensor: Any) -> None:
     if not isinstance(tensor, Tensor) or tensor.dtype.kind not in DIFFERENTIABLE:
         raise DtypeError("An initialiser fills a floating Tensor.", describe(tensor=tensor))
-    overwrite(tensor, values)

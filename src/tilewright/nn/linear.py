@@ -9,11 +9,12 @@ import numpy.typing as npt
 from tilewright import functional as F
 from tilewright.errors import ShapeError, describe
 from tilewright.functional.operands import check_operand
-from tilewright.geometry.axes import as_integer
-from tilewright.nn.init import Initialiser, reset
+from tilewright.geometry.axes import as_flag, as_integer
+from tilewright.nn.init import Initialiser, check_initialiser, reset
 from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter
+from tilewright.op.arrays import MULTIPLIED
 
 
 class Linear(LearnsSize, Module):
@@ -57,8 +58,9 @@ class Linear(LearnsSize, Module):
         if in_features is not None:
             in_features = as_integer(in_features, "in_features", op, least=1)
         self.out_features = as_integer(out_features, "out_features", op, least=1)
+        check_initialiser(init, op)
         self.init = init
-        self._has_bias = bool(bias)
+        self._has_bias = as_flag(bias, "bias", self._get_name())
         self._make_members(in_features, device, dtype)
         if not bias:
             self.register_parameter("bias", None)
@@ -70,7 +72,7 @@ class Linear(LearnsSize, Module):
         return {"weight": (self.out_features, size), **bias}
 
     def _size_of_input(self, input: Any) -> int:
-        check_operand(input, "input", self._get_name())
+        check_operand(input, "input", self._get_name(), MULTIPLIED)
         if input.ndim < 1:
             raise ShapeError(f"{self._get_name()} needs input of rank at least 1.", describe(input=input))
         return int(input.shape[-1])

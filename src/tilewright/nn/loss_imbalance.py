@@ -6,7 +6,7 @@ from typing import Any
 
 from tilewright import functional as F
 from tilewright.autograd.tensor import Tensor
-from tilewright.geometry.axes import LARGEST, as_integer
+from tilewright.geometry.axes import LARGEST, as_flag, as_integer
 from tilewright.nn.arguments import as_number
 from tilewright.nn.loss import _Loss, _WeightedLoss
 
@@ -106,8 +106,8 @@ class DiceLoss(_Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
-        self.per_class = bool(per_class)
-        self.squared = bool(squared)
+        self.per_class = as_flag(per_class, "per_class", self._get_name())
+        self.squared = as_flag(squared, "squared", self._get_name())
         self.smooth = as_number(smooth, "smooth", self._get_name())
         if ignore_index is not None:
             ignore_index = as_integer(ignore_index, "ignore_index", self._get_name(), least=-LARGEST)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number, one_of
 from tilewright.nn.loss import _Loss
 
@@ -29,7 +30,7 @@ class KLDivLoss(_Loss):
     ) -> None:
         super().__init__(size_average, reduce, "mean")
         self.reduction = one_of(reduction, ("none", "mean", "sum", "batchmean"), "reduction", "KLDivLoss")
-        self.log_target = bool(log_target)
+        self.log_target = as_flag(log_target, "log_target", self._get_name())
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss of two arrays of one shape."""
@@ -57,8 +58,8 @@ class PoissonNLLLoss(_Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(size_average, reduce, reduction)
-        self.log_input = bool(log_input)
-        self.full = bool(full)
+        self.log_input = as_flag(log_input, "log_input", self._get_name())
+        self.full = as_flag(full, "full", self._get_name())
         self.eps = as_number(eps, "eps", self._get_name())
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -82,7 +83,7 @@ class GaussianNLLLoss(_Loss):
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.full = bool(full)
+        self.full = as_flag(full, "full", self._get_name())
         self.eps = as_number(eps, "eps", self._get_name())
         if self.eps == 0:
             raise ArgumentError("GaussianNLLLoss needs eps above 0.", describe(eps=eps))

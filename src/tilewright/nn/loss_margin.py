@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from tilewright import functional as F
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, describe
-from tilewright.nn.arguments import as_number
+from tilewright.geometry.axes import as_flag
+from tilewright.nn.arguments import as_number, as_real
 from tilewright.nn.loss import _Loss, _WeightedLoss
 
 _ANY = -float("inf")
@@ -117,7 +119,8 @@ class MultiMarginLoss(_WeightedLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(weight, size_average, reduce, reduction)
-        if isinstance(p, bool) or p not in (1, 2):
+        given: Any = p
+        if isinstance(given, bool) or not isinstance(given, Real) or given not in (1, 2):
             raise ArgumentError("MultiMarginLoss needs p to be 1 or 2.", describe(p=p))
         self.p = p
         self.margin = as_number(margin, "margin", self._get_name(), least=_ANY)
@@ -156,9 +159,9 @@ class TripletMarginLoss(_Loss):
         self.margin = as_number(margin, "margin", self._get_name())
         if self.margin == 0:
             raise ArgumentError("TripletMarginLoss needs margin above 0.", describe(margin=margin))
-        self.p = p
-        self.eps = eps
-        self.swap = bool(swap)
+        self.p = as_real(p, "p", self._get_name())
+        self.eps = as_real(eps, "eps", self._get_name())
+        self.swap = as_flag(swap, "swap", self._get_name())
 
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
         """The loss of three arrays of vectors of one shape."""

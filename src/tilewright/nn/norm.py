@@ -12,12 +12,13 @@ from tilewright.autograd.create import from_numpy
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ShapeError, describe
 from tilewright.functional.operands import check_operand
-from tilewright.geometry.axes import as_integer
-from tilewright.nn.arguments import as_number
+from tilewright.geometry.axes import as_flag, as_integer
+from tilewright.nn.arguments import as_number, check_device, floating_dtype
 from tilewright.nn.init import ones_, zeros_
 from tilewright.nn.lazy import LearnsSize
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter
+from tilewright.op.arrays import MULTIPLIED
 
 # What is kept of the batches seen, by channel.
 _RUNNING = ("running_mean", "running_var")
@@ -73,13 +74,15 @@ class _BatchNorm(LearnsSize, Module):
     ) -> None:
         super().__init__()
         op = self._get_name()
+        check_device(device, op)  # also where there is nothing to be made
+        floating_dtype(dtype, op)
         if num_features is not None:
             num_features = as_integer(num_features, "num_features", op, least=1)
         self.eps = as_number(eps, "eps", op)
         self.momentum = None if momentum is None else as_number(momentum, "momentum", op, most=1)
-        self.affine = bool(affine)
-        self.track_running_stats = bool(track_running_stats)
-        learnt = {"weight": self.affine, "bias": self.affine and bool(bias)}
+        self.affine = as_flag(affine, "affine", self._get_name())
+        self.track_running_stats = as_flag(track_running_stats, "track_running_stats", self._get_name())
+        learnt = {"weight": self.affine, "bias": as_flag(bias, "bias", self._get_name()) and self.affine}
         kept = dict.fromkeys(_RUNNING, self.track_running_stats)
         self._per_channel = tuple(name for name, wanted in {**learnt, **kept}.items() if wanted)
         self._make_members(num_features, device, dtype, buffers=_RUNNING)
@@ -98,7 +101,7 @@ class _BatchNorm(LearnsSize, Module):
         return dict.fromkeys(self._per_channel, (size,))
 
     def _size_of_input(self, input: Any) -> int:
-        check_operand(input, "input", self._get_name())
+        check_operand(input, "input", self._get_name(), MULTIPLIED)
         if input.ndim not in self.ranks:
             raise ShapeError(f"{self._get_name()} needs input of shape {self.layout}.", describe(input=input))
         return int(input.shape[1])
@@ -127,7 +130,9 @@ class _BatchNorm(LearnsSize, Module):
 
         Raises:
             ShapeError: the input's rank or number of channels is another.
+            DtypeError: it is neither an array nor a Tensor of numbers.
         """
+        check_operand(input, "input", self._get_name(), MULTIPLIED)
         shape = tuple(input.shape)
         if len(shape) not in self.ranks or shape[1] != self.num_features:
             raise ShapeError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import Any, ClassVar
 
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry.axes import LARGEST, as_integer
+from tilewright.nn.arguments import as_real
 from tilewright.nn.module import Module
 
 
@@ -54,9 +53,7 @@ class _ConstantPad(_Pad):
     def __init__(self, padding: int | tuple[int, ...], value: float) -> None:
         super().__init__(padding)
         # Infinities are fine to pad with, say before a maximum; NaN is taken for a slip.
-        if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
-            raise ArgumentError(f"{self._get_name()} needs value to be a number.", describe(value=value))
-        self.value = value
+        self.value = as_real(value, "value", self._get_name())
 
     def forward(self, input: Any) -> Any:
         """Pad the last spatial axes of the input."""

@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from tilewright.autograd.create import as_tensor
 from tilewright.autograd.tensor import Tensor
-from tilewright.errors import ArgumentError
+from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.nn.arguments import check_device, floating_dtype
+
+Array = npt.NDArray[Any]
 
 
 class ParameterLimitError(ArgumentError):
@@ -80,6 +82,7 @@ def new_parameter(shape: tuple[int, ...], device: Any, dtype: npt.DTypeLike | No
         ArgumentError: another device than the CPU.
         DtypeError: a dtype that is not floating.
         ParameterLimitError: inside :func:`limited`, one value too many.
+        ShapeError: no memory holds it.
     """
     check_device(device, op)
     if _limit.left is not None:
@@ -89,4 +92,16 @@ def new_parameter(shape: tuple[int, ...], device: Any, dtype: npt.DTypeLike | No
                 f"{op} needs to be within the number of values that a model may have here.",
                 f"a weight of shape {shape}, {-_limit.left} values too many",
             )
-    return Parameter(np.zeros(shape, floating_dtype(dtype, op)))
+    return Parameter(zeros(shape, floating_dtype(dtype, op), op))
+
+
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any], op: str) -> Array:
+    """The values of a new parameter.
+
+    Raises:
+        ShapeError: no memory holds them.
+    """
+    try:
+        return np.zeros(shape, dtype)
+    except (MemoryError, ValueError):
+        raise ShapeError(f"{op} needs parameters that memory holds.", describe(shape=shape)) from None

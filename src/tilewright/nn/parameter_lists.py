@@ -11,6 +11,7 @@ from tilewright.errors import DtypeError, describe
 from tilewright.nn.containers import ModuleIndexError, ModuleKeyError
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter
+from tilewright.op.kinds import DIFFERENTIABLE
 
 
 class ParameterList(Module):
@@ -200,7 +201,7 @@ class ParameterDict(Module):
 
 def _put(holder: Module, name: str, value: Any) -> None:
     if isinstance(value, Tensor) and not isinstance(value, Parameter):
-        value = Parameter(value, requires_grad=value.dtype.kind == "f")
+        value = Parameter(value, requires_grad=value.dtype.kind in DIFFERENTIABLE)
     # A parameter isn't replaced by something else, but gives its place up.
     if name in holder._parameters and not isinstance(value, Parameter):
         delattr(holder, name)

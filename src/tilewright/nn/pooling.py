@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
 from tilewright.functional.lp_pool import as_norm
-from tilewright.geometry.axes import as_integer, per_axis
+from tilewright.geometry.axes import as_flag, as_integer, per_axis
 from tilewright.geometry.padding import resolve_padding
 from tilewright.geometry.pool import PoolDims
 from tilewright.nn.module import Module
@@ -29,11 +29,16 @@ class _Pool(Module):
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
         self.dilation = dilation
-        self.ceil_mode = bool(ceil_mode)
+        self.ceil_mode = as_flag(ceil_mode, "ceil_mode", self._get_name())
         rank = self.fixed_rank
         if rank is None:
             # One integer is right for any rank; checking it for one axis finds everything that can be wrong.
             rank = len(kernel_size) if isinstance(kernel_size, (tuple, list)) else 1
+        if rank == 0:
+            raise ArgumentError(
+                f"{self._get_name()} needs kernel_size with at least one axis.",
+                describe(kernel_size=kernel_size),
+            )
         self._check_window(rank)
 
     def _check_window(self, rank: int) -> None:
@@ -100,7 +105,7 @@ class MaxPool(_Pool):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.return_indices = bool(return_indices)
+        self.return_indices = as_flag(return_indices, "return_indices", self._get_name())
 
     def forward(self, input: Any) -> Any:
         """Pool (batch, channels, *spatial)."""
@@ -169,7 +174,7 @@ class AvgPool(_Pool):
         dilation: Any = 1,
     ) -> None:
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.count_include_pad = bool(count_include_pad)
+        self.count_include_pad = as_flag(count_include_pad, "count_include_pad", self._get_name())
         if divisor_override is not None:
             divisor_override = as_integer(divisor_override, "divisor_override", self._get_name(), least=1)
         self.divisor_override = divisor_override

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry import AdaptiveDims
-from tilewright.geometry.axes import as_integer
+from tilewright.geometry.axes import as_flag, as_rank
 from tilewright.nn.module import Module
 
 
@@ -100,7 +100,7 @@ class AdaptiveMaxPool(_AdaptivePool):
 
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__(output_size)
-        self.return_indices = bool(return_indices)
+        self.return_indices = as_flag(return_indices, "return_indices", self._get_name())
 
     def forward(self, input: Any) -> Any:
         """Pool (batch, channels, *spatial)."""
@@ -130,7 +130,7 @@ class _GlobalPool(Module):
 
     def __init__(self, rank: int | None) -> None:
         super().__init__()
-        self.rank = None if rank is None else as_integer(rank, "rank", self._get_name(), least=1)
+        self.rank = None if rank is None else as_rank(rank, self._get_name())
 
     def dims(self, input_shape: tuple[int, ...]) -> AdaptiveDims:
         """The geometry for an input of shape (batch, channels, *spatial).
@@ -187,7 +187,7 @@ class GlobalMaxPool(_GlobalPool):
 
     def __init__(self, return_indices: bool = False, rank: int | None = None) -> None:
         super().__init__(rank)
-        self.return_indices = bool(return_indices)
+        self.return_indices = as_flag(return_indices, "return_indices", self._get_name())
 
     def forward(self, input: Any) -> Any:
         """Pool (batch, channels, *spatial)."""

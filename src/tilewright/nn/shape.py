@@ -6,8 +6,13 @@ from typing import Any, ClassVar
 
 from tilewright.autograd import shape as shapes
 from tilewright.errors import ArgumentError, describe
+from tilewright.functional.operands import check_operand
 from tilewright.geometry.axes import as_integer
 from tilewright.nn.module import Module
+from tilewright.op.arrays import MULTIPLIED
+
+# What tensors can hold: nothing is computed here.
+_ANY = (*MULTIPLIED, "bool")
 
 
 class Identity(Module):
@@ -41,6 +46,7 @@ class Flatten(Module):
 
     def forward(self, input: Any) -> Any:
         """The input in its new shape."""
+        check_operand(input, "input", "Flatten", _ANY)
         return shapes.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
@@ -78,6 +84,7 @@ class Unflatten(Module):
 
     def forward(self, input: Any) -> Any:
         """The input in its new shape."""
+        check_operand(input, "input", "Unflatten", _ANY)
         return shapes.unflatten(input, self.dim, self.unflattened_size)
 
     def extra_repr(self) -> str:

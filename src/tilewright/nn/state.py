@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.op.kinds import FLOAT32, is_bfloat16
 
 if TYPE_CHECKING:
     from tilewright.nn.lazy import LearnsSize
@@ -69,7 +70,11 @@ def load_into(
             "" if misshapen or not strict else "With strict=False the keys that both sides have are loaded.",
         )
     for name, array in arrays.items():
-        if not np.can_cast(array.dtype, places[name].dtype, "same_kind"):
+        wanted = places[name].dtype
+        # NumPy would let a complex number become a bfloat16.
+        if not np.can_cast(array.dtype, wanted, "same_kind") or (
+            array.dtype.kind == "c" and wanted.kind != "c"
+        ):
             raise DtypeError(
                 f"{owner}.load_state_dict needs {name!r} as {places[name].dtype}, without loss of kind; "
                 "nothing has been loaded.",
@@ -121,6 +126,9 @@ def overwrite(tensor: Tensor, values: Array) -> None:
 
 def _as_array(owner: str, name: str, value: Any) -> Array:
     array = value._data if isinstance(value, Tensor) else np.asarray(value)
+    if is_bfloat16(array.dtype):
+        # No value is lost, and NumPy knows what float32 fits into.
+        return array.astype(FLOAT32)
     if array.dtype.kind not in "fiubc":
         raise DtypeError(
             f"{owner}.load_state_dict needs {name!r} to be an array of numbers; nothing has been loaded.",

@@ -24,6 +24,7 @@ from tilewright.nn.linear import Linear
 from tilewright.nn.module import Module
 from tilewright.nn.pooling import _Pool
 from tilewright.nn.pooling_adaptive import _AdaptivePool, _GlobalPool
+from tilewright.op.kinds import DIFFERENTIABLE
 from tilewright.op.random import get_rng_state, set_rng_state
 
 
@@ -151,7 +152,7 @@ def summary(
     sample = tuple(as_integer(size, "every size of input_shape", "summary", least=1) for size in input_shape)
     batch = as_integer(batch_size, "batch_size", "summary", least=1)
     if dtype is None:
-        dtype = next((p.dtype for p in model.parameters() if p.dtype.kind == "f"), None)
+        dtype = next((p.dtype for p in model.parameters() if p.dtype.kind in DIFFERENTIABLE), None)
     # From a stream of its own: the model's initialisation and dropout after this are what they would be.
     values = np.random.default_rng(0).standard_normal((batch, *sample))
     input = from_numpy(values.astype(floating_dtype(dtype, "summary")))

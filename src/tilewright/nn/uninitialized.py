@@ -13,7 +13,8 @@ from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, StateError, describe
 from tilewright.geometry.axes import sizes
 from tilewright.nn.arguments import check_device, floating_dtype
-from tilewright.nn.parameter import Parameter
+from tilewright.nn.parameter import Parameter, zeros
+from tilewright.op.kinds import DIFFERENTIABLE
 
 # The place of the array itself, below the properties that hide it.
 _ARRAY: Any = Taped.__dict__["_data"]
@@ -63,7 +64,7 @@ class _Uninitialized(Tensor):
         Raises:
             DtypeError: they are, of a dtype that isn't floating.
         """
-        if requires_grad and self.dtype.kind != "f":
+        if requires_grad and self.dtype.kind not in DIFFERENTIABLE:
             raise DtypeError("Gradients exist for floating dtypes only.", describe(dtype=self.dtype))
         self._requires = bool(requires_grad)
         return self
@@ -90,14 +91,14 @@ class _Uninitialized(Tensor):
 
         Raises:
             ArgumentError, DtypeError: no sizes, another device, or a dtype that isn't floating.
+            ShapeError: no memory holds it.
         """
         op = f"{type(self).__name__}.materialize"
         check_device(device, op)
         if not isinstance(shape, (tuple, list)):
             raise ArgumentError(f"{op} needs a tuple of sizes.", describe(shape=shape))
-        values = np.zeros(
-            sizes(shape, "shape", op), self.dtype if dtype is None else floating_dtype(dtype, op)
-        )
+        chosen = self.dtype if dtype is None else floating_dtype(dtype, op)
+        values = zeros(sizes(shape, "shape", op), chosen, op)
         self.__class__ = Parameter if isinstance(self, Parameter) else Tensor  # type: ignore[assignment]
         _ARRAY.__set__(self, values)
         self._version[0] += 1

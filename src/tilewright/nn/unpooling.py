@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tilewright import functional as F
+from tilewright.errors import ArgumentError, describe
 from tilewright.geometry.unpool import unpooled_size
 from tilewright.nn.module import Module
 
@@ -44,6 +45,11 @@ class MaxUnpool(Module):
         self.dilation = dilation
         if rank is None:
             rank = len(kernel_size) if isinstance(kernel_size, (tuple, list)) else 1
+        if rank == 0:
+            raise ArgumentError(
+                f"{self._get_name()} needs kernel_size with at least one axis.",
+                describe(kernel_size=kernel_size),
+            )
         # Any input will do to find what is wrong with the arguments.
         unpooled_size(
             (1, 1, *(_LARGE,) * rank),

@@ -6,6 +6,7 @@ from typing import Any
 
 from tilewright import functional as F
 from tilewright.errors import ArgumentError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.geometry.resample import check_mode, output_sizes, scale_factors
 from tilewright.nn.module import Module
 
@@ -56,7 +57,11 @@ class Upsample(Module):
             self.scale_factor = factors[0] if rank is None else factors
         self.mode = mode
         self.align_corners = align_corners
-        self.recompute_scale_factor = recompute_scale_factor
+        self.recompute_scale_factor = (
+            None
+            if recompute_scale_factor is None
+            else as_flag(recompute_scale_factor, "recompute_scale_factor", op)
+        )
 
     def forward(self, input: Any) -> Any:
         """The input at its new size."""

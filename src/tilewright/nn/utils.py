@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tilewright.autograd.create import as_tensor
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, StateError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
 from tilewright.op.memory import BLOCK
 
@@ -59,10 +60,11 @@ def clip_grad_norm_(
     """
     op = "clip_grad_norm_"
     most = float(as_number(max_norm, "max_norm", op))
+    strict = as_flag(error_if_nonfinite, "error_if_nonfinite", op)
     holders = [one for one in _tensors(parameters, "parameters", op) if one.grad is not None]
     gradients = [one.grad for one in holders if one.grad is not None]
     total = _norm([one._data for one in gradients], _checked_order(norm_type, op))
-    if error_if_nonfinite and not math.isfinite(total):
+    if strict and not math.isfinite(total):
         raise StateError(
             f"{op} needs gradients whose norm is finite.",
             f"a norm of {total} over {len(gradients)} gradients",
@@ -118,9 +120,10 @@ def get_total_norm(
     tensor(5.)
     """
     op = "get_total_norm"
+    strict = as_flag(error_if_nonfinite, "error_if_nonfinite", op)
     listed = _tensors(tensors, "tensors", op)
     total = _norm([one._data for one in listed], _checked_order(norm_type, op))
-    if error_if_nonfinite and not math.isfinite(total):
+    if strict and not math.isfinite(total):
         raise StateError(f"{op} needs numbers whose norm is finite.", f"a norm of {total}")
     return _as_result(total, listed)
 

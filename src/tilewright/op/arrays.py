@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 FLOATS = ("float32", "float64")
 NUMBERS = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 #: What products of can be added up: convolution and the dense layer take all of these.
-MULTIPLIED = (*HALVES, *NUMBERS, *COMPLEX)
+MULTIPLIED = (*NUMBERS, *HALVES, *COMPLEX)
 
 
 def check_array(value: Any, name: str, op: str, allowed: tuple[str, ...] = NUMBERS) -> Array:

@@ -72,19 +72,17 @@ def carrier_of(dtype: np.dtype[Any], length: int) -> Carrier | None:
 
 def stand_in(dims: ConvDims, dtype: str, operation: str) -> tuple[ConvDims, str]:
     """The geometry and the dtype that a convolution is really computed in, a piece that is not cut."""
-    found = _named(dtype)
-    carrier = None if found is None else carrier_of(found, _length(dims, operation))
+    if dtype in HALVES:
+        # By name: NumPy knows that of bfloat16 only once its package has been imported.
+        return dims, FLOAT32.name
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        return dims, dtype
+    carrier = carrier_of(found, _length(dims, operation))
     if carrier is None:
         return dims, dtype
     return carried_dims(dims, carrier), carrier.dtype.name
-
-
-def _named(dtype: str) -> np.dtype[Any] | None:
-    try:
-        return np.dtype(dtype)
-    except TypeError:
-        # bfloat16 has a name with NumPy only once ml_dtypes has been imported; who asks has arrays of it.
-        return None
 
 
 def _length(dims: ConvDims, operation: str) -> int:
@@ -175,19 +173,19 @@ def _carried(x: Array, carrier: Carrier, groups: int) -> Array:
 
 def _channels(bias: Array, carrier: Carrier, groups: int) -> Array:
     """One number per channel, carried as the channels are."""
-    return _carried(bias[None], carrier, groups)[0]
+    return np.asarray(_carried(bias[None], carrier, groups)[0])
 
 
 def _weights(w: Array, carrier: Carrier, groups: int, *, conjugate: bool = False) -> Array:
     if carrier.parts == 1:
-        return w.astype(carrier.dtype)
+        return np.asarray(w.astype(carrier.dtype))
     outputs, inputs, *kernel = w.shape
     by_group = w.reshape(groups, outputs // groups, inputs, *kernel)
     real, imaginary = by_group.real, -by_group.imag if conjugate else by_group.imag
     parts = np.empty((groups, 2, outputs // groups, 2, inputs, *kernel), carrier.dtype)
     parts[:, 0, :, 0], parts[:, 0, :, 1] = real, -imaginary
     parts[:, 1, :, 0], parts[:, 1, :, 1] = imaginary, real
-    return parts.reshape(2 * outputs, 2 * inputs, *kernel)
+    return np.asarray(parts.reshape(2 * outputs, 2 * inputs, *kernel))
 
 
 def _bring_back(found: Array, y: Array, carrier: Carrier, groups: int) -> None:
@@ -203,7 +201,7 @@ def _bring_back(found: Array, y: Array, carrier: Carrier, groups: int) -> None:
 
 
 def _round(found: Array, y: Array) -> None:
-    """To a half, rounded to the nearest; to whole numbers, which they are already, modulo the dtype's range."""
+    """Write as halves, rounded to the nearest, or as integers modulo the dtype's range."""
     if y.dtype.kind in "iu":
         found = found.astype(np.int64)
     with np.errstate(all="ignore"):

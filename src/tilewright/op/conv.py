@@ -21,14 +21,9 @@ from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers, run
 from tilewright.op import carried
-from tilewright.op.arrays import (
-    MULTIPLIED,
-    check_array,
-    check_same_dtype,
-    empty_in_layout,
-    layout_of,
-)
+from tilewright.op.arrays import MULTIPLIED, check_array, check_same_dtype, layout_of
 from tilewright.op.fused import activate, check_activation
+from tilewright.op.pool_arrays import result_like
 from tilewright.plan import choose
 
 Array = npt.NDArray[Any]
@@ -60,7 +55,7 @@ def conv_forward(
         slope: leaky ReLU's.
 
     Raises:
-        ShapeError: an operand's shape is not the geometry's.
+        ShapeError: an operand's shape is not the geometry's, or no memory holds the result.
         DtypeError: an operand's dtype is not taken, or the operands' dtypes differ.
         ArgumentError: an unknown activation.
     """
@@ -71,7 +66,7 @@ def conv_forward(
     check_same_dtype(op, input=x, weight=w, bias=bias)
     if activation != "none":
         check_activation(activation, x, op)
-    y = empty_in_layout(dims.output_shape, x)
+    y = result_like(op, x, dims.output_shape)
     if dims.reduction == 0 or y.size == 0:
         y[...] = 0 if bias is None else bias.reshape((-1,) + (1,) * dims.rank)
         return activate(y, activation, slope)
@@ -107,7 +102,7 @@ def conv_data_gradient(
     if bias is not None:
         _check(op, (dims.in_channels,), bias, "bias")
     check_same_dtype(op, input=gy, weight=w, bias=bias)
-    gx = empty_in_layout(dims.input_shape, gy)
+    gx = result_like(op, gy, dims.input_shape)
     if gy.size == 0 or w.size == 0 or gx.size == 0:
         gx[...] = 0
     elif (carrier := carried.carrier_of(gy.dtype, dims.out_channels // dims.groups * dims.taps)) is not None:

@@ -1,9 +1,9 @@
 """The dense layer: y = x · Wᵀ + b, with bits that depend on the sample alone.
 
 It is a 1×1 convolution whose pixels are the rows of x, channels innermost; the compiled families compute it
-and both gradients as such. Halves are added up in float32 and rounded once, complex numbers and small integers
-are carried by floats (see :mod:`tilewright.op.carried`). What follows is how NumPy serves where nothing is
-compiled (wide integers, or no compiler).
+and both gradients as such. Halves are added up in float32 and rounded once, complex numbers and small
+integers are carried by floats (see :mod:`tilewright.op.carried`). What follows is how NumPy serves where
+nothing is compiled (wide integers, or no compiler).
 
 A BLAS chooses its kernels by the sizes of a product, the number of rows and the number of threads among them,
 and different kernels round differently: the same sample would give one result alone and another in a batch of
@@ -175,10 +175,10 @@ def linear_input_gradient(g: Array, weight: Array) -> Array:
 
 
 def linear_weight_gradient(g: Array, x: Array, rank: int = 2) -> Array:
-    """The gradient of :func:`linear` in a weight of ``rank``: Σ g ⊗ x over all leading axes, not conjugated."""
+    """The gradient of :func:`linear` in a weight of ``rank``: Σ g ⊗ x over all leading axes, as they are."""
     rows = x.reshape(_count(x), x.shape[-1])
     if rank == 1:
-        return _product(g.reshape(1, rows.shape[0]), rows)[0]
+        return np.asarray(_product(g.reshape(1, rows.shape[0]), rows)[0])
     gradients = g.reshape(rows.shape[0], g.shape[-1])
     if _compiled(rows, gradients, len(rows)):
         dims = ConvDims.of((1, x.shape[-1], rows.shape[0]), (g.shape[-1], x.shape[-1], 1), op="linear")

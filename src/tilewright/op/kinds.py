@@ -1,8 +1,8 @@
 """Kinds of dtypes: halves, complex numbers, and what gradients exist for.
 
-bfloat16 is no dtype of NumPy's own. The package ml_dtypes gives it one, of kind "V", to which NumPy's functions
-are mostly, but not always, kind: a sum keeps eight bits all along, and Python's numbers beside it make
-float32. So what adds up does so in float32, as for float16.
+bfloat16 is no dtype of NumPy's own. The package ml_dtypes gives it one, of kind "V", which NumPy's functions
+take; but a sum keeps eight bits all along, and Python's numbers beside it make float32. So what adds up does
+so in float32, as for float16.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def bfloat16() -> np.dtype[Any]:
         import ml_dtypes
     except ImportError as error:
         raise need_extra("ml_dtypes", "bfloat16", "The dtype bfloat16") from error
-    return np.dtype(ml_dtypes.bfloat16)
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:

@@ -127,8 +127,8 @@ def padded_shape(shape: tuple[int, ...], pairs: Pairs, mode: str, op: str = "pad
     return tuple(result)
 
 
-def check_value(value: Any, x: Array, op: str) -> Any:
-    """``value`` in the dtype of x; None is 0.
+def check_value(value: Any, x: Array, op: str, name: str = "value") -> Any:
+    """``value`` in the dtype of x; None is 0. ``name`` is the argument's, for messages.
 
     Raises:
         ArgumentError: it is no number, or the dtype can't hold it.
@@ -141,17 +141,16 @@ def check_value(value: Any, x: Array, op: str) -> Any:
         try:
             with np.errstate(over="ignore"):
                 held = x.dtype.type(number)
-            if x.dtype.kind in "biu":
-                fits = held == number
-            else:
-                # A float is rounded, but not to infinity.
-                fits = not cmath.isinf(held) or cmath.isinf(number)
+            # A float is rounded, but not to infinity.
+            whole = x.dtype.kind in "biu"
+            fits = held == number if whole else not cmath.isinf(held) or cmath.isinf(number)
         except (OverflowError, ValueError):
             fits = False
         if fits:
             return held
     raise ArgumentError(
-        f"{op} needs value to be a number that the input's dtype {x.dtype} can hold.", describe(value=value)
+        f"{op} needs {name} to be a number that the input's dtype {x.dtype} can hold.",
+        describe(**{name: value}),
     )
 
 

@@ -1,9 +1,9 @@
 """A convolution cut into pieces, for operands that are copied into another form before they are computed on.
 
-A piece is some samples of the batch; where a single sample is large, some of its places along its longest axis
-too, with the other operand's places that they meet. A piece is a convolution of its own, cropped or padded so
-that every product of the whole lies in one piece. How a sample is cut depends on the sample alone, never on
-the batch or on threads, and so do the bits of its result.
+A piece is some samples of the batch; where a single sample is large, some of its places along its longest
+axis too, with the other operand's places that they meet. A piece is a convolution of its own, cropped or
+padded so that every product of the whole lies in one piece. How a sample is cut depends on the sample alone,
+never on the batch or on threads, and so do the bits of its result.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _parts(dims: ConvDims, size: int, itemsize: int, budget: int) -> Iterator[tu
 
 
 def _seen_by(dims: ConvDims, axis: int, start: int, stop: int) -> tuple[int, int]:
-    """The input's places along the axis that outputs from ``start`` to ``stop`` (excluded) see, at least one."""
+    """The input's places that outputs from ``start`` to ``stop`` (excluded) see, at least one."""
     before, spread, last = dims.padding[axis][0], dims.input_dilation[axis], dims.spatial[axis] - 1
     step = dims.stride[axis]
     first = min(max(-(-(start * step - before) // spread), 0), last)
@@ -89,7 +89,7 @@ def _seen_by(dims: ConvDims, axis: int, start: int, stop: int) -> tuple[int, int
 
 
 def _reached_by(dims: ConvDims, axis: int, start: int, stop: int) -> tuple[int, int]:
-    """The outputs along the axis whose windows hold inputs from ``start`` to ``stop`` (excluded), at least one."""
+    """The outputs whose windows hold inputs from ``start`` to ``stop`` (excluded), at least one."""
     before, spread, last = dims.padding[axis][0], dims.input_dilation[axis], dims.output[axis] - 1
     step = dims.stride[axis]
     first = min(max(-(-(start * spread + before - dims.reach[axis]) // step), 0), last)

@@ -114,7 +114,7 @@ class Generator:
         found = np.dtype(dtype)
         if found.kind == "c":
             parts = self.uniform((*shape, 2), real_of(found), low, high)
-            return parts.view(found)[..., 0]
+            return np.asarray(parts.view(found)[..., 0])
         drawn: Array
         if found == np.float16:
             # 11 bits are what float16 holds; a float32 near 1 would round up to 1.
@@ -144,7 +144,7 @@ class Generator:
         found = np.dtype(dtype)
         if found.kind == "c":
             parts = self.normal((*shape, 2), real_of(found), 0.0, std / math.sqrt(2.0))
-            return parts.view(found)[..., 0] + found.type(mean)
+            return np.asarray(parts.view(found)[..., 0] + found.type(mean))
         drawn_in = sum_dtype(found)
         drawn = buffers.empty(shape, drawn_in)
         self.numpy.standard_normal(dtype=drawn_in.type, out=drawn)

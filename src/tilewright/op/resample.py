@@ -21,14 +21,15 @@ import numpy.typing as npt
 from tilewright.errors import DtypeError, describe
 from tilewright.geometry.resample import MOVING, AxisSampling
 from tilewright.op import memory
-from tilewright.op.arrays import check_array
+from tilewright.op.arrays import FLOATS, check_array
+from tilewright.op.kinds import COMPLEX, HALVES, sum_dtype
 from tilewright.op.pad import DTYPES
 
 Array = npt.NDArray[Any]
 #: Rows of an axis: a slice where they are evenly spaced.
 Rows = slice | npt.NDArray[np.int64]
 
-FLOATING = ("float16", "float32", "float64")
+FLOATING = (*HALVES, *FLOATS, *COMPLEX)
 
 # Keys' parameter: −0.75 in PyTorch and OpenCV, −0.5 in Pillow, which PyTorch follows against aliasing.
 _CUBIC, _CUBIC_WIDE = -0.75, -0.5
@@ -58,14 +59,14 @@ class Operator(NamedTuple):
 def resample(x: Array, axes: Sequence[AxisSampling], *, op: str = "interpolate") -> Array:
     """Gives (…, *spatial) sampled anew along its last axes, in the memory order of x.
 
-    float16 is summed in float32 and rounded once.
+    Halves are summed in float32 and rounded once.
 
     Raises:
         DtypeError: of a dtype that the kind doesn't take.
         ShapeError: no memory holds the result.
     """
     check_array(x, "input", op, DTYPES)
-    if x.dtype.kind != "f" and axes[0].kind not in MOVING:
+    if x.dtype.kind in "biu" and axes[0].kind not in MOVING:
         raise DtypeError(
             f"{op} with mode 'nearest' or 'nearest-exact' moves samples of any dtype; other modes need "
             "floating ones.",
@@ -109,7 +110,7 @@ def _apply(x: Array, y: Array, steps: list[tuple[int, Operator]], op: str) -> No
     """Writes to y what operators along axes make of x, one after the other."""
     # The axes from the widest stride to the narrowest: rows are then contiguous.
     order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    work = np.ascontiguousarray(x.transpose(order), np.float32 if x.dtype == np.float16 else x.dtype)
+    work = np.ascontiguousarray(x.transpose(order), sum_dtype(x.dtype))
     result = y.transpose(order)
     steps = [(order.index(axis), matrix) for axis, matrix in steps if not matrix.same]
     for number, (place, matrix) in enumerate(steps, start=1):

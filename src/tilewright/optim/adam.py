@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tilewright.errors import ArgumentError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
 from tilewright.op import passes
 from tilewright.optim.optimizer import Array, Group, Optimizer
@@ -69,6 +70,8 @@ class Adam(Optimizer):
         )
 
     def _check(self, options: Mapping[str, Any]) -> None:
+        for name in ("amsgrad", "maximize"):
+            as_flag(options[name], name, self._name)
         for name in ("lr", "eps", "weight_decay"):
             as_number(options[name], name, self._name)
         betas = options["betas"]

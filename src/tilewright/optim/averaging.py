@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError, describe
-from tilewright.geometry.axes import as_integer
+from tilewright.geometry.axes import as_flag, as_integer
 from tilewright.nn.arguments import as_number
 from tilewright.nn.module import Module
 from tilewright.nn.parameter import Parameter
@@ -51,7 +51,7 @@ class ExponentialMovingAverage:
             raise DtypeError(f"{op} needs a model.", describe(model=model))
         self.model = model
         self.decay = float(as_number(decay, "decay", op, most=1))
-        self.warmup = bool(warmup)
+        self.warmup = as_flag(warmup, "warmup", op)
         self.updates = 0
         self._average = {name: _as_average(parameter) for name, parameter in model.named_parameters()}
         if not self._average:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
 from tilewright.optim.optimizer import Array, Group, Optimizer
 
@@ -69,6 +70,8 @@ class RMSprop(Optimizer):
         )
 
     def _check(self, options: Mapping[str, Any]) -> None:
+        for name in ("centered", "maximize"):
+            as_flag(options[name], name, "RMSprop")
         for name in ("lr", "alpha", "eps", "weight_decay", "momentum"):
             as_number(options[name], name, "RMSprop")
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tilewright.errors import ArgumentError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
 from tilewright.optim.optimizer import Array, Group, Optimizer
 
@@ -67,6 +68,8 @@ class SGD(Optimizer):
         )
 
     def _check(self, options: Mapping[str, Any]) -> None:
+        for name in ("nesterov", "maximize"):
+            as_flag(options[name], name, "SGD")
         for name in ("lr", "momentum", "weight_decay"):
             as_number(options[name], name, "SGD")
         as_number(options["dampening"], "dampening", "SGD", least=-float("inf"))

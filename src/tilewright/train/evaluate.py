@@ -64,6 +64,7 @@ def evaluate(
     *,
     keep: bool | int = False,
     batch_size: int | None = None,
+    workers: int = 0,
 ) -> Evaluation:
     """Run a network over a data set in evaluation mode; the mode it was in returns afterwards.
 
@@ -76,6 +77,7 @@ def evaluate(
             first so many images.
         batch_size: images at a time, which changes nothing but the memory needed; None: up to 256, fewer
             where they are large.
+        workers: threads that make batches ahead of time.
 
     Raises:
         ArgumentError: the data set is empty.
@@ -95,7 +97,8 @@ def evaluate(
     model.eval()
     try:
         with no_grad():
-            for batch in DataLoader(data, batch_size=batch_size or batch_for(data)):
+            size = batch_size or batch_for(data)
+            for batch in DataLoader(data, batch_size=size, num_workers=workers):
                 images, labels = as_pair(batch)
                 outcome = chosen.run(model, images, labels)
                 left = wanted - sums.images

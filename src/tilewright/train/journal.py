@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tilewright.train.evaluate import Evaluation
 from tilewright.train.events import EventFile
 from tilewright.train.result import Result
 from tilewright.train.rows import Row
 from tilewright.train.run import RunFolder
+from tilewright.train.state import Position
 
 # A row's columns by TensorBoard's tags: what is compared in one picture shares the part before the slash.
 _TAGS = {
@@ -65,6 +67,33 @@ class Journal:
         if self._events is not None and result.report is not None:
             for path in result.report.pictures:
                 self._events.picture(result.steps, path.stem, path.read_bytes())
+
+
+def make_row(position: Position, epoch: int, validation: Evaluation | None, speed: float, rate: float) -> Row:
+    """The row of a step: what was measured since the row before, and the validation if there is one.
+
+    Args:
+        position: where the run stands.
+        epoch: counted from 1.
+        validation: the held-out images judged, or None.
+        speed: images per second.
+        rate: the learning rate.
+    """
+    more = {"learning_rate": rate}
+    if validation is not None:
+        more |= {f"val_{name}": value for name, value in validation.figures.items()}
+    return Row(
+        step=position.step,
+        epoch=epoch,
+        train_loss=position.sums.mean_loss,
+        # Where nothing is right or wrong, nothing was judged.
+        train_accuracy=position.sums.accuracy if position.sums.judged else None,
+        val_loss=validation.loss if validation else None,
+        val_accuracy=validation.accuracy if validation else None,
+        images_per_second=speed,
+        seconds=position.seconds,
+        more=more,
+    )
 
 
 def validation_line(row: Row, steps: int, epochs: int, is_best: bool) -> str:

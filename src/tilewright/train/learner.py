@@ -21,7 +21,7 @@ class Learnt:
 
     Attributes:
         loss: its mean loss.
-        weight: what that mean divides by.
+        weight: what that mean divides a sum by.
         correct: right answers.
         judged: answers that are right or wrong.
         images: its size.
@@ -67,9 +67,9 @@ class Clipping:
 class Learner:
     """Takes batches in, and updates the weights from what they say together.
 
-    The update of several batches is that of one large batch: each one's mean loss counts by what it divides
-    by (images, labelled pixels, or the weights of their classes), so a short last batch weighs no more than
-    it should. Only layers that look at a batch as a whole (batch normalisation) see the difference.
+    The update of several batches is that of one large batch: their losses are summed, and the sum is divided
+    by all numbers, labels or weights of classes in them, so a short last batch weighs no more than it should.
+    Only layers that look at a batch as a whole (batch normalisation) see the difference.
 
     Args:
         model: the network.
@@ -92,6 +92,8 @@ class Learner:
         self.task = task
         self.clipping = clipping
         self.average = average
+        self._weight = 0.0  # of the losses that were summed for the update at hand
+        self._is_sum = False
 
     def take(self, batch: Any, step: int, part: int, *, is_alone: bool) -> Learnt:
         """Forward and backward of one batch.
@@ -106,10 +108,13 @@ class Learner:
             StateError: the loss isn't finite.
         """
         images, labels = as_pair(batch)
-        outcome = self.task.run(self.model, images, labels, training=True)
+        # A batch alone is its own mean; several are added up as sums, and divided at the update.
+        reduction = "mean" if is_alone else "sum"
+        outcome = self.task.run(self.model, images, labels, training=True, reduction=reduction)
         loss = float(outcome.loss.item())
         # Where nothing is labelled there is no mean, and nothing to learn.
-        if outcome.weight and not math.isfinite(loss):
+        is_there = bool(outcome.weight) or not is_alone
+        if is_there and not math.isfinite(loss):
             raise StateError(
                 "Training needs a loss that stays finite.",
                 f"a loss of {loss} at step {step + 1}",
@@ -118,10 +123,12 @@ class Learner:
         if part == 0:
             self.optimizer.zero_grad()
             self._weight = 0.0
-        if outcome.weight:
-            # A batch alone is its own mean. Several are added up as sums, and divided at the update.
-            (outcome.loss if is_alone else outcome.loss * outcome.weight).backward()
-        self._weight = 0.0 if is_alone else self._weight + outcome.weight
+        self._is_sum = not is_alone
+        if self._is_sum:
+            self._weight += outcome.weight
+            loss /= outcome.weight or 1.0
+        if is_there:
+            outcome.loss.backward()
         return Learnt(loss, outcome.weight, outcome.correct, outcome.judged, outcome.images)
 
     def update(self, step: int) -> None:
@@ -131,10 +138,11 @@ class Learner:
             StateError: a bound on the gradients is set, and they aren't finite.
         """
         parameters = list(self._parameters())
-        if self._weight:
-            for parameter in parameters:
-                if parameter.grad is not None:
-                    parameter.grad._data *= parameter.grad.dtype.type(1 / self._weight)
+        if self._is_sum and not self._weight:
+            self.optimizer.zero_grad()
+        for parameter in parameters if self._is_sum else []:
+            if parameter.grad is not None:
+                parameter.grad._data *= parameter.grad.dtype.type(1 / self._weight)
         if self.clipping.norm is not None:
             norm = float(clip_grad_norm_(parameters, self.clipping.norm))
             if not math.isfinite(norm):

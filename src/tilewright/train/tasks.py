@@ -13,6 +13,7 @@ from tilewright.autograd.create import as_tensor
 from tilewright.autograd.tensor import Tensor
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.nn import Module
+from tilewright.train.label_options import checked_smoothing, checked_weights
 from tilewright.train.tallies import ClassTally, NoTally, NumberTally, PixelTally, Tally
 
 Array = np.ndarray[Any, Any]
@@ -23,12 +24,12 @@ class Outcome:
     """A batch's result.
 
     Attributes:
-        loss: mean over the batch, a Tensor of one number that can be run backward.
+        loss: mean (or sum) over the batch, a Tensor of one number that can be run backward.
         outputs: what the network said, (batch, …).
         truth: what it should have said, in the form that figures are made from.
         correct: how many answers are right; 0 where the task knows no right and wrong.
         images: the size of the batch.
-        weight: what the loss's mean divides by: images, labelled pixels, or the weights of their classes. The
+        weight: what the sum is divided by for the mean: numbers, labels, or the weights of their classes. The
             mean over several batches is the mean of their losses in these shares.
         judged: how many answers are right or wrong: images, or labelled pixels.
     """
@@ -55,11 +56,13 @@ class Task(Protocol):
     counts_right: bool
     score: str
 
-    def run(self, model: Module, images: Array, labels: Any, training: bool = False) -> Outcome:
+    def run(
+        self, model: Module, images: Array, labels: Array, training: bool = False, reduction: str = "mean"
+    ) -> Outcome:
         """Forward a batch and judge it: images (batch, …), labels (batch, …).
 
         With ``training``, the loss is the one that is learnt from (smoothed, weighted); otherwise the plain
-        one, by which runs can be compared.
+        one, by which runs can be compared. ``reduction`` is ``mean`` or ``sum``.
         """
         ...
 
@@ -84,10 +87,12 @@ class Classify:
     score = "accuracy"
 
     def __init__(self, label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None) -> None:
-        self.label_smoothing = _smoothing(label_smoothing)
-        self.class_weight = _weights(class_weight)
+        self.label_smoothing = checked_smoothing(label_smoothing)
+        self.class_weight = checked_weights(class_weight)
 
-    def run(self, model: Module, images: Array, labels: Array, training: bool = False) -> Outcome:
+    def run(
+        self, model: Module, images: Array, labels: Array, training: bool = False, reduction: str = "mean"
+    ) -> Outcome:
         """Forward a batch; the answer is the class of the largest logit, the first of equals.
 
         Labels are integers, (batch,); while learning also shares of the classes, (batch, classes), which is
@@ -113,10 +118,11 @@ class Classify:
         if are_shares:
             shares = as_tensor(_widened(labels, logits.shape[1]).astype(logits.dtype, copy=False))
             weight = _as_constant(self.class_weight, logits)
-            loss = F.cross_entropy(logits, shares, weight, label_smoothing=self.label_smoothing)
+            smoothing = self.label_smoothing
+            loss = F.cross_entropy(logits, shares, weight, label_smoothing=smoothing, reduction=reduction)
             divisor = float(len(images))
         else:
-            loss, divisor = _class_loss(logits, labels, self, training)
+            loss, divisor = _class_loss(logits, labels, self, training, reduction)
         correct = int(np.count_nonzero(outputs.argmax(axis=1) == truth))
         return Outcome(loss, outputs, truth, correct, len(images), divisor, len(images))
 
@@ -147,7 +153,9 @@ class Reconstruct:
         """Standardised images as pixels."""
         return images * self.std + self.mean
 
-    def run(self, model: Module, images: Array, labels: Array, training: bool = False) -> Outcome:
+    def run(
+        self, model: Module, images: Array, labels: Array, training: bool = False, reduction: str = "mean"
+    ) -> Outcome:
         """Forward a batch; labels are not looked at.
 
         Raises:
@@ -159,8 +167,8 @@ class Reconstruct:
                 "The task 'reconstruct' needs a network whose output has its input's shape.",
                 f"outputs of shape {tuple(outputs.shape)} for images of shape {images.shape}",
             )
-        loss = F.mse_loss(outputs, as_tensor(self.pixels(images)))
-        return Outcome(loss, outputs.detach().numpy(), labels, 0, len(images), float(len(images)), 0)
+        loss = F.mse_loss(outputs, as_tensor(self.pixels(images)), reduction=reduction)
+        return Outcome(loss, outputs.detach().numpy(), labels, 0, len(images), float(images.size), 0)
 
     def tally(self) -> Tally:
         """Counts nothing: the loss says it all."""
@@ -199,7 +207,9 @@ class Regress:
             )
         self.loss = loss
 
-    def run(self, model: Module, images: Array, labels: Array, training: bool = False) -> Outcome:
+    def run(
+        self, model: Module, images: Array, labels: Array, training: bool = False, reduction: str = "mean"
+    ) -> Outcome:
         """Forward a batch.
 
         Raises:
@@ -219,8 +229,9 @@ class Regress:
                 "The task 'regress' needs a network whose output has the targets' shape.",
                 f"outputs of shape {tuple(outputs.shape)} for targets of shape {labels.shape}",
             )
-        loss = LOSSES[self.loss](outputs, as_tensor(labels.astype(outputs.dtype, copy=False)))
-        return Outcome(loss, outputs.detach().numpy(), labels, 0, len(images), float(len(images)), 0)
+        targets = as_tensor(labels.astype(outputs.dtype, copy=False))
+        loss = LOSSES[self.loss](outputs, targets, reduction=reduction)
+        return Outcome(loss, outputs.detach().numpy(), labels, 0, len(images), float(labels.size), 0)
 
     def tally(self) -> Tally:
         """Counts what MAE, RMSE and R² are made from."""
@@ -253,15 +264,17 @@ class Segment:
         class_weight: Sequence[float] | None = None,
         ignore_index: int = NOT_LABELLED,
     ) -> None:
-        self.label_smoothing = _smoothing(label_smoothing)
-        self.class_weight = _weights(class_weight)
+        self.label_smoothing = checked_smoothing(label_smoothing)
+        self.class_weight = checked_weights(class_weight)
         if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
             raise ArgumentError(
                 "The task 'segment' needs ignore_index to be an integer.", describe(ignore_index=ignore_index)
             )
         self.ignore_index = ignore_index
 
-    def run(self, model: Module, images: Array, labels: Array, training: bool = False) -> Outcome:
+    def run(
+        self, model: Module, images: Array, labels: Array, training: bool = False, reduction: str = "mean"
+    ) -> Outcome:
         """Forward a batch. Masks of (batch, 1, …) are taken without their axis of one.
 
         Raises:
@@ -283,7 +296,7 @@ class Segment:
                 "more, for each pixel of the masks.",
                 f"outputs of shape {shape} for masks of shape {masks.shape}",
             )
-        loss, weight = _class_loss(logits, masks, self, training, self.ignore_index)
+        loss, weight = _class_loss(logits, masks, self, training, reduction, self.ignore_index)
         outputs = logits.detach().numpy()
         labelled = masks != self.ignore_index
         correct = int(np.count_nonzero((outputs.argmax(axis=1) == masks) & labelled))
@@ -326,12 +339,17 @@ def find_task(name: str, mean: float = 0.0, std: float = 1.0, **options: Any) ->
 
 
 def _class_loss(
-    logits: Tensor, labels: Array, task: Classify | Segment, training: bool, ignore_index: int = NOT_LABELLED
+    logits: Tensor,
+    labels: Array,
+    task: Classify | Segment,
+    training: bool,
+    reduction: str,
+    ignore_index: int = NOT_LABELLED,
 ) -> tuple[Tensor, float]:
-    """The mean loss, and what it divides by."""
+    """The mean loss or the sum, and what makes the one of the other."""
     target = as_tensor(labels.astype(np.int64, copy=False))
     if not training or (task.class_weight is None and not task.label_smoothing):
-        loss = F.cross_entropy(logits, target, ignore_index=ignore_index)
+        loss = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction=reduction)
         return loss, float(np.count_nonzero(labels != ignore_index))
     factors = task.class_weight
     loss = F.cross_entropy(
@@ -340,6 +358,7 @@ def _class_loss(
         _as_constant(factors, logits),
         ignore_index=ignore_index,
         label_smoothing=task.label_smoothing,
+        reduction=reduction,
     )
     labelled = labels[labels != ignore_index]
     return loss, float(len(labelled) if factors is None else factors[labelled].sum())
@@ -358,27 +377,3 @@ def _widened(shares: Array, classes: int) -> Array:
 
 def _as_constant(factors: Array | None, like: Tensor) -> Tensor | None:
     return None if factors is None else as_tensor(factors.astype(like.dtype))
-
-
-def _smoothing(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-        raise ArgumentError(
-            "Training needs label_smoothing to be a number from 0 to below 1.",
-            describe(label_smoothing=value),
-        )
-    return float(value)
-
-
-def _weights(given: Sequence[float] | None) -> Array | None:
-    if given is None:
-        return None
-    try:
-        factors = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        factors = np.zeros(0)
-    if factors.ndim != 1 or not factors.size or not (np.isfinite(factors) & (factors >= 0)).all():
-        raise ArgumentError(
-            "Training needs class_weight to be finite numbers of at least 0, one for each class.",
-            describe(class_weight=given),
-        )
-    return factors

@@ -22,13 +22,13 @@ from tilewright.train.config import TrainingConfig, describe_run, same_facts
 from tilewright.train.config_file import write_config
 from tilewright.train.evaluate import Evaluation, evaluate
 from tilewright.train.interrupt import Interrupts, TrainingInterrupted
-from tilewright.train.journal import Journal, validation_line
+from tilewright.train.journal import Journal, make_row, validation_line
 from tilewright.train.learner import Clipping, Learner
 from tilewright.train.meter import Meter
 from tilewright.train.rates import Rates
 from tilewright.train.report import Report, make_report
 from tilewright.train.result import Result, write_report
-from tilewright.train.rows import Row, RunningSums
+from tilewright.train.rows import RunningSums
 from tilewright.train.run import RunFolder
 from tilewright.train.schedules import Schedule
 from tilewright.train.scores import Score
@@ -301,10 +301,11 @@ class Trainer:
         validation = None
         if at_end_of_epoch or position.step % self.validate_every == 0:
             with self._averaged():
-                validation = evaluate(self.model, self.test_data, self.task)
+                workers = self.loader.num_workers
+                validation = evaluate(self.model, self.test_data, self.task, workers=workers)
         if validation is None and position.step % self.log_every:
             return False
-        row = self._row(validation)
+        row = make_row(position, self._epoch, validation, self._meter.speed, self.rates.latest)
         position.sums = RunningSums()
         self.journal.add(row)
         if validation is None:
@@ -328,23 +329,6 @@ class Trainer:
             return contextlib.nullcontext()
         entered: contextlib.AbstractContextManager[Any] = self.average.applied()
         return entered
-
-    def _row(self, validation: Evaluation | None) -> Row:
-        position = self.position
-        more = {"learning_rate": self.rates.latest}
-        if validation is not None:
-            more |= {f"val_{name}": value for name, value in validation.figures.items()}
-        return Row(
-            step=position.step,
-            epoch=self._epoch,
-            train_loss=position.sums.mean_loss,
-            train_accuracy=position.sums.accuracy if self.task.counts_right else None,
-            val_loss=validation.loss if validation else None,
-            val_accuracy=validation.accuracy if validation else None,
-            images_per_second=self._meter.speed,
-            seconds=position.seconds,
-            more=more,
-        )
 
     def _take_in(self, validation: Evaluation) -> bool:
         """Note a validation, and say whether it is the best so far."""

@@ -113,6 +113,24 @@ def test_dropout_draws_and_applies(target: Target, dtype: Any, side: str) -> Non
 
 
 @every_target
+@every_dtype
+@both_sides
+@pytest.mark.parametrize("slope", list(SLOPES))
+def test_dropout_and_a_slope_in_one_pass(target: Target, dtype: Any, side: str, slope: str) -> None:
+    scale = float(dtype(1.7))
+    for count in LENGTHS:
+        g, y = mixed(count, dtype, 10), mixed(count, dtype, 11)
+        bits = draws.drawn(numbers(count), (20000, KEY, STREAM)).astype(np.uint64)
+        with np.errstate(all="ignore"):
+            d = g * np.where(mask_of(bits, count), dtype(scale), dtype(0))
+            expected = SLOPES[slope](d, y)
+        for out in poisoned(g, side):
+            places = guarded(g, side), guarded(y, side), out
+            call.sloped(*places, slope, LEAK, guarded(bits, side), scale, target=target)
+            assert_same_bits(out, expected)
+
+
+@every_target
 def test_bits_are_drawn_on_their_own(target: Target) -> None:
     for count in LENGTHS:
         bits = guarded(np.full(numbers(count), 77, np.uint64))

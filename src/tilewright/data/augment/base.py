@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.data.checks import finite as finite
 from tilewright.data.draws import Purpose, uniforms
 from tilewright.data.order import as_seed
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
@@ -103,13 +104,13 @@ class Compose(Augmentation):
     def __init__(self, transforms: Sequence[Augmentation]) -> None:
         if isinstance(transforms, (str, Augmentation)) or not isinstance(transforms, Sequence):
             raise DtypeError("Compose needs a list of augmentations.", describe(transforms=transforms))
-        odd = next((one for one in transforms if not isinstance(one, Augmentation)), None)
-        if odd is not None:
-            raise DtypeError(
-                "Compose needs augmentations of tilewright.data.augment.",
-                describe(transforms=odd),
-                "Derive your own from Augmentation.",
-            )
+        for one in transforms:
+            if not isinstance(one, Augmentation):
+                raise DtypeError(
+                    "Compose needs augmentations of tilewright.data.augment.",
+                    describe(transforms=one),
+                    "Derive your own from Augmentation.",
+                )
         self.transforms = list(transforms)
         self.numbers = sum(one.numbers for one in self.transforms)
 
@@ -171,18 +172,6 @@ def probability(value: Any, owner: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ArgumentError(f"{owner} needs p to be a number from 0 to 1.", describe(p=value))
-    return float(value)
-
-
-def finite(value: Any, name: str, owner: str) -> float:
-    """A finite number.
-
-    Raises:
-        ArgumentError: it is none.
-    """
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not is_number or not np.isfinite(value):
-        raise ArgumentError(f"{owner} needs {name} to be a finite number.", describe(**{name: value}))
     return float(value)
 
 

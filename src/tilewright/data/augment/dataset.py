@@ -11,8 +11,10 @@ import numpy as np
 
 from tilewright.data.arrays import Dataset, Subset, sample_number
 from tilewright.data.augment.base import Array, Augmentation
+from tilewright.data.checks import length_of
 from tilewright.data.order import as_seed
 from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.geometry.axes import as_flag
 
 
 class Augmented(Dataset[Any]):
@@ -62,11 +64,12 @@ class Augmented(Dataset[Any]):
             raise DtypeError(
                 "Augmented needs an augmentation of tilewright.data.augment.", describe(augment=augment)
             )
+        length_of(dataset, "Augmented")
         self.dataset = dataset
         self.augment = augment
         self.seed = as_seed(seed, "seed", "Augmented")
         self.epoch = as_seed(epoch, "epoch", "Augmented")
-        self.masks = bool(masks)
+        self.masks = as_flag(masks, "masks", "Augmented")
         self.mask_fill = mask_fill
         self._bare, self._transform = without_transform(dataset)
         self._offer_batches()

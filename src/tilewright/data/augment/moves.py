@@ -16,6 +16,7 @@ from tilewright.data.augment.base import (
     probability,
     whole,
 )
+from tilewright.data.checks import is_one_of
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 
 # Numbers worked on at a time by the rotation: a few arrays of them stay in the L2 cache.
@@ -152,7 +153,7 @@ class RandomCrop(Augmentation):
         self.size = height_and_width(size, "size", "RandomCrop", least=1)
         self.padding = _four_sides(padding)
         self.fill = finite(fill, "fill", "RandomCrop")
-        if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
+        if not is_one_of(padding_mode, ("constant", "edge", "reflect", "symmetric")):
             raise ArgumentError(
                 "RandomCrop needs padding_mode to be constant, edge, reflect or symmetric.",
                 describe(padding_mode=padding_mode),

@@ -13,6 +13,7 @@ from tilewright.data.augment.moves import (
     RandomShift,
     RandomVerticalFlip,
 )
+from tilewright.data.checks import as_list
 from tilewright.errors import ArgumentError, describe
 
 Make = Callable[[list[float]], Augmentation]
@@ -61,9 +62,7 @@ def from_words(words: Iterable[str]) -> Compose:
     >>> from_words(["shift=2", "flip"])
     Compose([RandomShift((2, 2), fill=0), RandomHorizontalFlip(p=0.5)])
     """
-    if isinstance(words, str) or not isinstance(words, Iterable):
-        raise ArgumentError("from_words needs a list of words.", describe(words=words))
-    return Compose([_from_word(word) for word in words])
+    return Compose([_from_word(word) for word in as_list(words, "words", "words", "from_words")])
 
 
 def _from_word(word: str) -> Augmentation:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from tilewright.errors import ArgumentError, DtypeError, StateError, describe
-from tilewright.geometry.axes import as_integer
+from tilewright.geometry.axes import as_flag, as_integer
 from tilewright.nn.arguments import as_number, one_of
 from tilewright.optim.lr_scheduler.base import LRScheduler, checked_optimizer, for_each_group
 from tilewright.optim.optimizer import INITIAL_LR, Optimizer
@@ -29,13 +29,14 @@ class _Cycle(LRScheduler):
     max_lrs: list[float]
 
     def _take_momentums(self, optimizer: Optimizer, cycle: bool, base: PerGroup, top: PerGroup) -> None:
+        cycle = as_flag(cycle, "cycle_momentum", self._name)
         if cycle and not {"momentum", "betas"} & set(optimizer.defaults):
             raise ArgumentError(
                 f"{self._name} needs an optimiser with momentum or betas to cycle the momentum.",
                 describe(optimizer=type(optimizer).__name__),
                 "Pass cycle_momentum=False.",
             )
-        self.cycle_momentum = bool(cycle)
+        self.cycle_momentum = cycle
         self.base_momentums = for_each_group(base, "base_momentum", self._name, optimizer, below=1)
         self.max_momentums = for_each_group(top, "max_momentum", self._name, optimizer, below=1)
 
@@ -111,10 +112,11 @@ class OneCycleLR(_Cycle):
         self.anneal_strategy = anneal_strategy
         self.div_factor = div_factor
         self.final_div_factor = final_div_factor
-        self.three_phase = bool(three_phase)
+        self.three_phase = as_flag(three_phase, "three_phase", self._name)
         self._check(vars(self))
         self.max_lrs = for_each_group(max_lr, "max_lr", self._name, optimizer)
         self._take_momentums(optimizer, cycle_momentum, base_momentum, max_momentum)
+        last_epoch = as_integer(last_epoch, "last_epoch", self._name, least=-1)
         if last_epoch == -1:
             for group, top in zip(optimizer.param_groups, self.max_lrs, strict=True):
                 group[INITIAL_LR] = top / div_factor
@@ -228,6 +230,7 @@ class CyclicLR(_Cycle):
         lows = for_each_group(base_lr, "base_lr", self._name, optimizer)
         self.max_lrs = for_each_group(max_lr, "max_lr", self._name, optimizer)
         self._take_momentums(optimizer, cycle_momentum, base_momentum, max_momentum)
+        last_epoch = as_integer(last_epoch, "last_epoch", self._name, least=-1)
         if last_epoch == -1:
             for group, low in zip(optimizer.param_groups, lows, strict=True):
                 group[INITIAL_LR] = low

@@ -320,9 +320,13 @@ def checked_milestones(milestones: Any, op: str) -> list[int]:
         DtypeError: they are no iterable.
         ArgumentError: one is no integer, or below 0.
     """
-    if isinstance(milestones, str) or not isinstance(milestones, Iterable):
+    try:
+        listed = None if isinstance(milestones, str) else list(milestones)
+    except TypeError:  # nothing that can be walked through; an array of rank 0, for example
+        listed = None
+    if listed is None:
         raise DtypeError(f"{op} needs milestones to be a list of integers.", describe(milestones=milestones))
-    return sorted(as_integer(step, "every milestone", op, least=0) for step in milestones)
+    return sorted(as_integer(step, "every milestone", op, least=0) for step in listed)
 
 
 def _function_per_group(given: Any, optimizer: Optimizer, op: str) -> list[Factor]:
