@@ -72,3 +72,28 @@ def test_a_value_just_outside_the_tolerance_fails() -> None:
         assert_same(
             np.array([1.0 + 2e-6]), np.array([1.0]), rtol=1e-6, atol=0, reason="a test of the tolerance"
         )
+
+
+def test_complex_numbers_are_compared_part_by_part() -> None:
+    x = np.array([1 + 2j, complex(np.nan, 1), complex(np.inf, -np.inf)])
+    assert_same(x, x.copy(), **EXACT)
+    near = {"rtol": 1e-6, "atol": 0, "reason": "a test of the tolerance"}
+    # Relative to |1 + 1000j|.
+    assert_same(np.array([1.0009 + 1000j]), np.array([1 + 1000j]), **near)
+    for wrong in (1 + 2.1j, 1.1 + 2j, complex(1, np.nan)):
+        with pytest.raises(AssertionError, match="1 of 1 values differ"):
+            assert_same(np.array([wrong]), np.array([1 + 2j]), **near)
+    with pytest.raises(AssertionError, match="1 of 1 values differ"):
+        assert_same(np.array([complex(np.nan, 1)]), np.array([complex(np.nan, 2)]), **near)
+    with pytest.raises(AssertionError, match="dtype complex64 instead of complex128"):
+        assert_same(x.astype(np.complex64), x, **near)
+
+
+def test_bfloat16_is_compared_as_numbers() -> None:
+    pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes: pip install 'tilewright[bfloat16]'")
+    x = np.array([1.0, np.nan, np.inf]).astype("bfloat16")
+    assert_same(x, x.copy(), **EXACT)
+    half = {"rtol": 2.0**-8, "atol": 0, "reason": "half a step of eight bits"}
+    assert_same(np.array([1.0]).astype("bfloat16"), np.array([1.0]).astype("bfloat16"), **half)
+    with pytest.raises(AssertionError, match="1 of 1 values differ"):
+        assert_same(np.array([1.0]).astype("bfloat16"), np.array([1.0078125]).astype("bfloat16"), **half)

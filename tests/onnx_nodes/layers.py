@@ -11,6 +11,7 @@ import tilewright as tw
 import tilewright.functional as F
 from onnx_nodes.node import Array, Node, NotOfferedError
 
+
 def batch_norm(node: Node) -> Any:
     x, weight, bias, mean, variance = node.inputs
     keep, eps = node.get("momentum", 0.9), node.get("epsilon", 1e-5)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-import tilewright as tw
 import tilewright.functional as F
 from onnx_nodes.node import Array, Node, NotOfferedError
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-import tilewright as tw
 import tilewright.functional as F
-from onnx_nodes.node import Array, Node, NotOfferedError
+from onnx_nodes.node import Array, Node
 
 _NAMES = {"SAME_UPPER": "same", "SAME_LOWER": "same_lower", "VALID": "valid"}
 

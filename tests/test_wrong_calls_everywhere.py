@@ -1,0 +1,205 @@
+"""Wrong calls of every public function and class: each is refused in the one format, naming the argument.
+
+The tables under ``wrong/`` hold right arguments for everything, and for every parameter what is asked of it.
+Here each wrong value takes the place of the right one, one at a time. Nothing may come to light as an error
+of NumPy's or Python's own; what Python itself refuses are arguments that a function doesn't have.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from wrong import datasets, functions, layers, others
+from wrong.kinds import Call, Wrong
+
+import tilewright as tw
+import tilewright.functional as F
+from tilewright import data, geometry, nn, optim
+from tilewright.errors import TilewrightError
+
+
+@cache
+def _calls() -> dict[str, Call]:
+    found = [*functions.calls(), *layers.calls(), *others.calls(), *datasets.calls()]
+    assert len({call.name for call in found}) == len(found)
+    return {call.name: call for call in found}
+
+
+_CASES = [
+    pytest.param(call.name, argument, wrong, id=f"{call.name}-{argument}-{wrong.label.replace(' ', '_')}")
+    for call in _calls().values()
+    for argument, wrongs in call.asked.items()
+    for wrong in wrongs
+]
+
+
+def _refused(call: Call, argument: str, wrong: Wrong) -> None:
+    """The call with one wrong argument is refused, in the one format, naming that argument."""
+    with pytest.raises(TilewrightError) as caught:
+        call.function(**{**call.right, argument: wrong.value})
+    text = str(caught.value)
+    assert "Received: " in text, text
+    named = wrong.named or argument
+    assert re.search(rf"(?<![A-Za-z]){re.escape(named)}(?![A-Za-z])", text), text
+
+
+@pytest.mark.parametrize(("name", "argument", "wrong"), _CASES)
+def test_a_wrong_argument_is_refused(name: str, argument: str, wrong: Wrong) -> None:
+    _refused(_calls()[name], argument, wrong)
+
+
+def test_there_are_many_cases() -> None:
+    assert len(_CASES) > 3000
+    assert len({case.id for case in _CASES}) == len(_CASES)
+
+
+def _missing(group: str) -> str:
+    return f"has no entry in tests/wrong/{group}"
+
+
+def test_every_function_has_an_entry() -> None:
+    for name in F.__all__:
+        assert name in _calls(), f"{name} {_missing('functions.py')}"
+
+
+def test_every_layer_has_an_entry() -> None:
+    for name in layers.names():
+        assert name in _calls(), f"{name} {_missing('layers.py')}"
+
+
+def test_everything_of_the_other_packages_has_an_entry() -> None:
+    known = {name.rpartition(".")[2] for name in _calls()} | {name.partition(".")[0] for name in _calls()}
+    # Bases and plain values; and what reads files, which the tests below give wrong arguments.
+    known |= {"Optimizer", "LRScheduler", "lr_scheduler", "ReceptiveField", "Dataset", "ImageSet", "BadFile"}
+    known |= {
+        "SampleIndexError",
+        "DATASET_NAMES",
+        "IMAGE_SUFFIXES",
+        "AUGMENTATIONS",
+        "Augmentation",
+        "augment",
+    }
+    known |= {"mnist", "fashion_mnist", "read_idx", "write_idx", "read_npz", "NpzDataset", "CsvDataset"}
+    known |= {"ImageFolder", "from_folder", "find_images", "read_image"}
+    for package in (optim, optim.lr_scheduler, geometry, data, data.augment):
+        for name in package.__all__:
+            assert name in known, f"{package.__name__}.{name} {_missing('others.py or datasets.py')}"
+
+
+@pytest.mark.parametrize("name", list(_calls()))
+def test_right_arguments_are_taken(name: str) -> None:
+    """Otherwise every refusal above might be that of another argument."""
+    call = _calls()[name]
+    call.function(**call.right)
+
+
+@pytest.mark.parametrize("name", list(_calls()))
+def test_python_refuses_what_there_is_no_parameter_for(name: str) -> None:
+    call = _calls()[name]
+    with pytest.raises(TypeError, match="no_such_argument"):
+        call.function(**call.right, no_such_argument=1)
+
+
+def test_functions_that_read_files(tmp_path: Path) -> None:
+    for call in datasets.from_files(tmp_path):
+        call.function(**call.right)
+        for argument, wrongs in call.asked.items():
+            for wrong in wrongs:
+                _refused(call, argument, wrong)
+
+
+def test_functions_that_read_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("PIL", reason="reads pictures")
+    for call in datasets.from_pictures(tmp_path):
+        call.function(**call.right)
+        for argument, wrongs in call.asked.items():
+            for wrong in wrongs:
+                _refused(call, argument, wrong)
+
+
+_X = np.ones((2, 4, 6, 6), np.float32)
+# Right here and there, by chance; whatever they are, no error but our own may come of them.
+_ANYTHING: list[Any] = [
+    None,
+    "three",
+    "",
+    3,
+    0,
+    -1,
+    2.5,
+    True,
+    math.nan,
+    math.inf,
+    10**30,
+    10**400,
+    10**5000,
+    2**63 - 1,
+    2**40,
+    -(2**62),
+    np.int64(2),
+    np.float32(2),
+    [],
+    (),
+    (1, 2),
+    (1, 1, 1),
+    ((1, 1), (1, 1)),
+    ("a", "b"),
+    (None, None),
+    (math.nan, 1),
+    {},
+    object(),
+    b"x",
+    1j,
+    float,
+    np.ones(()),
+    np.array(3),
+    np.ones((2, 4), int),
+    np.zeros((0, 4, 6, 6)),
+    np.zeros((2, 0, 6, 6), np.float32),
+    _X,
+    _X.astype(np.float16),
+    _X.astype(complex),
+    _X.astype(bool),
+    _X.astype(">f4"),
+    np.array(["text"]),
+    np.array([None]),
+    tw.ones(2, 4, 6, 6),
+    tw.ones(3).int(),
+    np.ones((1,) * 30, np.float32),
+]
+
+
+@pytest.mark.parametrize("name", list(_calls()))
+def test_nothing_but_our_own_errors(name: str) -> None:
+    call = _calls()[name]
+    for parameter in call.parameters():
+        for value in _ANYTHING:
+            try:
+                call.function(**{**call.right, parameter.name: value})
+            except TilewrightError as error:
+                assert str(error)
+            except Exception as error:
+                what = f"{type(value).__name__} {getattr(value, 'shape', '')}"
+                pytest.fail(f"{parameter.name} as {what} gives {type(error).__name__}: {error}")
+
+
+def test_layers_know_only_what_they_are_made_of() -> None:
+    """The names that the table of layers leaves out are not layers."""
+    left_out = [getattr(nn, name) for name in layers.NOT_LAYERS]
+    for one in left_out:
+        is_layer = isinstance(one, type) and issubclass(one, nn.Module)
+        assert not is_layer or one.__name__ in (
+            "Identity",
+            "Module",
+            "ModuleDict",
+            "ModuleList",
+            "Sequential",
+            "ParameterDict",
+            "ParameterList",
+        )
