@@ -32,31 +32,39 @@ def _calls() -> dict[str, Call]:
 
 
 _CASES = [
-    pytest.param(call.name, argument, wrong, id=f"{call.name}-{argument}-{wrong.label.replace(' ', '_')}")
+    pytest.param(call.name, argument, id=f"{call.name}-{argument}")
     for call in _calls().values()
     for argument, wrongs in call.asked.items()
-    for wrong in wrongs
+    if wrongs
 ]
 
 
 def _refused(call: Call, argument: str, wrong: Wrong) -> None:
     """The call with one wrong argument is refused, in the one format, naming that argument."""
-    with pytest.raises(TilewrightError) as caught:
+    what = f"{call.name} with {argument} {wrong.label}"
+    try:
         call.function(**{**call.right, argument: wrong.value})
-    text = str(caught.value)
-    assert "Received: " in text, text
+    except TilewrightError as error:
+        text = str(error)
+    except Exception as error:
+        pytest.fail(f"{what} gives {type(error).__name__}: {error}")
+    else:
+        pytest.fail(f"{what} is taken")
+    assert "Received: " in text, f"{what}: {text}"
     named = wrong.named or argument
-    assert re.search(rf"(?<![A-Za-z]){re.escape(named)}(?![A-Za-z])", text), text
+    assert re.search(rf"(?<![A-Za-z]){re.escape(named)}(?![A-Za-z])", text), f"{what}: {text}"
 
 
-@pytest.mark.parametrize(("name", "argument", "wrong"), _CASES)
-def test_a_wrong_argument_is_refused(name: str, argument: str, wrong: Wrong) -> None:
-    _refused(_calls()[name], argument, wrong)
+@pytest.mark.parametrize(("name", "argument"), _CASES)
+def test_wrong_arguments_are_refused(name: str, argument: str) -> None:
+    call = _calls()[name]
+    for wrong in call.asked[argument]:
+        _refused(call, argument, wrong)
 
 
 def test_there_are_many_cases() -> None:
-    assert len(_CASES) > 3000
-    assert len({case.id for case in _CASES}) == len(_CASES)
+    assert len(_CASES) > 1000
+    assert sum(len(wrongs) for call in _calls().values() for wrongs in call.asked.values()) > 10_000
 
 
 def _missing(group: str) -> str:
@@ -190,16 +198,16 @@ def test_nothing_but_our_own_errors(name: str) -> None:
 
 
 def test_layers_know_only_what_they_are_made_of() -> None:
-    """The names that the table of layers leaves out are not layers."""
-    left_out = [getattr(nn, name) for name in layers.NOT_LAYERS]
-    for one in left_out:
-        is_layer = isinstance(one, type) and issubclass(one, nn.Module)
-        assert not is_layer or one.__name__ in (
-            "Identity",
-            "Module",
-            "ModuleDict",
-            "ModuleList",
-            "Sequential",
-            "ParameterDict",
-            "ParameterList",
-        )
+    """The names that the table of layers leaves out aren't layers, or take whatever they are given."""
+    open_to_all = {
+        "Identity",
+        "Module",
+        "ModuleDict",
+        "ModuleList",
+        "ParameterDict",
+        "ParameterList",
+        "Sequential",
+    }
+    for name in layers.NOT_LAYERS - open_to_all:
+        found = getattr(nn, name)
+        assert not (isinstance(found, type) and issubclass(found, nn.Module)), name

@@ -139,6 +139,19 @@ class TestTensorDataset:
             TensorDataset(np.zeros(2))[2]
 
 
+class SequenceOf:
+    """The least that a data set is."""
+
+    def __init__(self, samples: str) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> str:
+        return self.samples[index]
+
+
 class TestSubset:
     def test_picks_in_the_given_order(self) -> None:
         subset = Subset(["a", "b", "c"], [2, -3, 2])
@@ -156,11 +169,11 @@ class TestSubset:
         with pytest.raises(
             ArgumentError, match=r"Subset needs a sample's number within its 3 samples. Received: index=3"
         ):
-            Subset("abc", [0, 3])  # type: ignore[arg-type]
+            Subset(SequenceOf("abc"), [0, 3])
         with pytest.raises(
             ArgumentError, match=r"Subset needs an integer to pick a sample. Received: index=0.5"
         ):
-            Subset("abc", [0.5])  # type: ignore[arg-type, list-item]
+            Subset(SequenceOf("abc"), [0.5])  # type: ignore[list-item]
         with pytest.raises(IndexError, match=r"within its 1 samples"):
             Subset("abc", [0])[1]  # type: ignore[arg-type]
 

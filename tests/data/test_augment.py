@@ -364,7 +364,7 @@ class TestWords:
             (["rotate=a"], "The augmentation 'rotate' needs 1 numbers"),
             (["shift=-2"], "RandomShift needs most to be a whole number of at least 0. Received: most=-2."),
             (["flip=2"], "RandomHorizontalFlip needs p to be a number from 0 to 1. Received: p=2.0."),
-            ("shift=2", "from_words needs a list of words. Received: words='shift=2'."),
+            ("shift=2", "from_words needs words to be a list of words. Received: words='shift=2'."),
             ([None], "An augmentation is one of"),
         ],
     )

@@ -77,7 +77,11 @@ def _in_memory() -> Iterator[Call]:
         labels=rows,
     )
     yield ask(Call("DataLoader", made(data.DataLoader), {"dataset": _pictures()}), _USUAL)
-    indices = wrongs(none=None, a_text="ab", a_number=3, floats=[1.5], outside=[6], rank_0=np.array(1))
+    indices = [
+        *wrongs(none=None, a_text="ab", a_number=3, rank_0=np.array(1)),
+        Wrong("floats", [1.5], "index"),
+        Wrong("outside", [6], "index"),
+    ]
     yield ask(
         Call("Subset", made(data.Subset), {"dataset": _pictures(), "indices": [0, 1]}),
         _USUAL,
@@ -194,12 +198,14 @@ def _augmentation() -> Iterator[Call]:
     degrees = [*but(FINITE, "a list"), *wrongs(negative=-5, three=(1, 2, 3), falling=(5, -5))]
     yield ask(Call("RandomRotation", made(augment.RandomRotation), {"degrees": 5}), _USUAL, degrees=degrees)
     yield ask(Call("RandomShift", made(augment.RandomShift), {"most": 1}), _USUAL, most=_SIZE)
-    words = wrongs(
-        none=None, a_text="flip", a_number=3, unknown=["spin"], too_many=["flip=1,2"], rank_0=np.ones(())
-    )
+    words = [
+        *wrongs(none=None, a_text="flip", a_number=3, rank_0=np.ones(())),
+        Wrong("unknown", ["spin"], "word"),
+        Wrong("too many", ["flip=1,2"], "word"),
+    ]
     yield ask(
         Call("from_words", augment.from_words, {"words": ["flip"]}),
-        {"words": [Wrong(one.label, one.value, "word") for one in words]},
+        {"words": words},
     )
 
 

@@ -208,7 +208,10 @@ def _others() -> Iterator[Call]:
         Call("fold", F.fold, fold),
         usual,
         input=shaped(columns),
-        output_size=per_axis(2, 1),
+        # Sizes that no window fits into are refused as such.
+        output_size=[
+            Wrong(one.label, one.value, "input" if "small" in one.label else "") for one in per_axis(2, 1)
+        ],
         stride=per_axis(2, 1),
     )
     free = {name: but(per_axis(2, 1), "too many") for name in ("kernel_size", "dilation", "stride")}

@@ -58,7 +58,7 @@ def _optimizers() -> Iterator[Call]:
         "betas": wrongs(
             none=None, a_number=0.9, one=(0.9,), too_large=(0.9, 1.0), texts=("a", "b"), nan=(math.nan, 0.9)
         ),
-        "params": but(_PARAMETERS, "the same twice"),
+        "params": _renamed(but(_PARAMETERS, "the same twice"), "parameter", "numbers", "arrays"),
     }
     for name in ("SGD", "Adam", "AdamW", "RMSprop"):
         parameters = [tw.ones(3).requires_grad_()]
@@ -95,26 +95,43 @@ def _schedules() -> Iterator[Call]:
         **dict.fromkeys(
             ("T_max", "T_0", "T_mult", "step_size", "step_size_up", "total_iters", "total_steps"), count
         ),
-        **dict.fromkeys(("step_size_down", "epochs", "steps_per_epoch"), count),
+        "step_size_down": count,
+        # Beside total_steps they say nothing, as in PyTorch; the second OneCycleLR below goes by them.
+        "epochs": [],
+        "steps_per_epoch": [],
         **dict.fromkeys(
             ("patience", "cooldown"), only(integer(0), "none", "a text", "a float", "nan", "too small")
         ),
         **dict.fromkeys(
             ("gamma", "factor", "start_factor", "end_factor", "power", "threshold", "eps"), FINITE
         ),
-        **dict.fromkeys(("eta_min", "base_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"), FINITE),
+        "eta_min": FINITE,
+        # One number, or a list of them, one per group.
+        **dict.fromkeys(
+            ("base_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"), but(FINITE, "a list")
+        ),
         **dict.fromkeys(("pct_start", "div_factor", "final_div_factor"), FINITE),
         **dict.fromkeys(("mode", "threshold_mode", "scale_mode", "anneal_strategy"), CHOICE),
         **dict.fromkeys(("cycle_momentum", "three_phase"), FLAG),
         "optimizer": OPTIMIZER,
         "last_epoch": only(integer(-1), "none", "a text", "a float", "nan", "too small"),
-        "milestones": wrongs(none=None, a_text="12", a_number=3, floats=[1.5], negative=[-1]),
+        "milestones": [
+            *wrongs(none=None, a_text="12", a_number=3),
+            Wrong("floats", [1.5], "milestone"),
+            Wrong("negative", [-1], "milestone"),
+        ],
         "lr_lambda": [*wrongs(none=None), *_FUNCTION],
         "scale_fn": wrongs(a_text="half", a_number=0.5),
-        "schedulers": wrongs(none=None, a_text="text", a_number=3, empty=[], others=[1, 2]),
+        "schedulers": [
+            *wrongs(none=None, a_text="text", a_number=3, empty=[]),
+            Wrong("others", [1, 2], "schedules"),
+        ],
         "scheduler": wrongs(none=None, a_text="text", a_number=3),
-        "steps": count,
+        "steps": but(count, "too small"),  # none is no warm-up
     }
+    cycle = {"optimizer": _optimizer(), "max_lr": 0.1, "epochs": 2, "steps_per_epoch": 5}
+    counts = {"epochs": but(count, "none"), "steps_per_epoch": but(count, "none"), "total_steps": []}
+    yield ask(Call("OneCycleLR.epochs", made(lr_scheduler.OneCycleLR), cycle), usual | counts)
     for name, right in _SCHEDULES.items():
         arguments = {"optimizer": _optimizer(), **right}
         yield ask(Call(f"lr_scheduler.{name}", made(getattr(lr_scheduler, name)), arguments), usual)
@@ -145,7 +162,7 @@ def _initialisers() -> Iterator[Call]:
             right: dict[str, Any] = {"tensor": tw.ones(4, 3)} | ({"val": 1.0} if name == "constant_" else {})
             yield ask(Call(f"init.{name}", function, right), usual)
     yield ask(Call("init.calculate_gain", nn.init.calculate_gain, {"nonlinearity": "leaky_relu"}), usual)
-    fans = [*but(tensor, "integers"), Wrong("a vector", tw.ones(3))]
+    fans = [*but(tensor, "integers"), Wrong("a vector", tw.ones(3), "weight")]
     yield ask(Call("init.fans", nn.init.fans, {"tensor": tw.ones(4, 3)}), {"tensor": fans})
     yield ask(Call("init.by_name", nn.init.by_name, {"name": "he", "tensor": tw.ones(4, 3)}), usual)
 
@@ -164,6 +181,11 @@ def _clipping() -> Iterator[Call]:
         ("get_total_norm", {"tensors": tensors}),
     ):
         yield ask(Call(f"utils.{name}", getattr(nn.utils, name), right), usual)
+
+
+def _renamed(found: list[Wrong], named: str, *labels: str) -> list[Wrong]:
+    """With what messages call the values of these labels."""
+    return [Wrong(one.label, one.value, named if one.label in labels else one.named) for one in found]
 
 
 def _models() -> Iterator[Call]:
@@ -189,12 +211,16 @@ def _models() -> Iterator[Call]:
             none=None, a_text="large", a_float=28.5, negative=-1, zero=0, three=(8, 8, 8), nan=math.nan
         ),
         "model": wrongs(none=None, a_text="lenet5", a_class=nn.Linear),
-        "input_shape": wrongs(
-            none=None, a_text="28", a_number=3, floats=(1.5,), negative=(-3,), another=(4,)
-        ),
-        "shape": wrongs(
-            none=None, a_text="28", a_number=3, floats=(1.5, 28, 28), negative=(-3, 8, 8), short=(3,)
-        ),
+        "input_shape": [
+            *wrongs(none=None, a_text="28", a_number=3, floats=(1.5,), negative=(-3,)),
+            Wrong("another", (4,), "input"),
+        ],
+        # Its first size is the number of channels, and refused as such.
+        "shape": [
+            *wrongs(none=None, a_text="28", a_number=3, short=(3,)),
+            Wrong("floats", (1.5, 28, 28), "in_channels"),
+            Wrong("negative", (-3, 8, 8), "in_channels"),
+        ],
         "batch_size": integer(1),
         "dtype": wrongs(a_text="float33", a_number=3.5, a_class=dict),
     }
@@ -214,16 +240,17 @@ def _models() -> Iterator[Call]:
 
 
 def _geometry() -> Iterator[Call]:
-    shape = wrongs(
-        none=None,
-        a_text="text",
-        a_number=3,
-        floats=(1.0, 4.0, 6.5, 6.0),
-        negative=(1, 4, -6, 6),
-        nested=[[1], 2],
-    )
+    def shape(of: str) -> list[Wrong]:
+        sizes = f"every size of {of}"
+        return [
+            *wrongs(none=None, a_text="text", a_number=3, nested=[[1], 2]),
+            Wrong("floats", (1.0, 4.0, 6.5, 6.0), sizes),
+            Wrong("negative", (1, 4, -6, 6), sizes),
+        ]
+
     usual = {
-        **dict.fromkeys(("input_shape", "weight_shape"), shape),
+        "input_shape": shape("input"),
+        "weight_shape": shape("weight"),
         **dict.fromkeys(("stride", "dilation", "kernel", "input_dilation"), per_axis(2, 1)),
         "padding": padding(2),
         "output_padding": per_axis(2, 0),

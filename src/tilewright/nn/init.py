@@ -235,6 +235,7 @@ def kaiming_normal_(
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str, op: str) -> float:
     one_of(mode, ("fan_in", "fan_out"), "mode", op)
+    a = as_number(a, "a", op, least=-math.inf)
     fan = fans(tensor)[0 if mode == "fan_in" else 1]
     return calculate_gain(nonlinearity, a) / math.sqrt(_least_one(fan))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tilewright.data.arrays import Dataset, sample_number
 from tilewright.data.augment.base import Array, finite, whole
+from tilewright.data.checks import length_of
 from tilewright.data.draws import Purpose, uniforms
 from tilewright.data.order import as_seed
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
@@ -59,6 +60,7 @@ class MixUp(Dataset[tuple[Array, Array]]):
         seed: int = 0,
         epoch: int = 0,
     ) -> None:
+        length_of(dataset, "MixUp")
         self.dataset = dataset
         self.classes = None if classes is None else whole(classes, "classes", "MixUp", least=1)
         self.alpha = finite(alpha, "alpha", "MixUp")

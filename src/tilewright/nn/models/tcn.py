@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tilewright.errors import ShapeError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.activation import ReLU
 from tilewright.nn.arguments import as_number
 from tilewright.nn.containers import Sequential
@@ -95,6 +96,8 @@ class TCN(Configured, Module):
         per_step: bool = False,
     ) -> None:
         super().__init__()
+        self.causal = as_flag(causal, "causal", "tcn")
+        self.per_step = as_flag(per_step, "per_step", "tcn")
         in_channels = channels_of(in_channels, "in_channels", "tcn")
         classes = channels_of(classes, "classes", "tcn")
         width = channels_of(width, "width", "tcn")
@@ -104,13 +107,11 @@ class TCN(Configured, Module):
         self.blocks = Sequential()
         channels = in_channels
         for level in range(levels):
-            self.blocks.append(DilatedBlock(channels, width, kernel, 2**level, bool(causal), dropout))
+            self.blocks.append(DilatedBlock(channels, width, kernel, 2**level, self.causal, dropout))
             channels = width
         self.head = Conv1d(width, classes, 1)
         # Two convolutions a block, each reaching (kernel − 1) · dilation further.
         self.reach = 1 + 2 * (kernel - 1) * (2**levels - 1)
-        self.causal = bool(causal)
-        self.per_step = bool(per_step)
         self._configure(
             "tcn",
             {

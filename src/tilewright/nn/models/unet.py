@@ -7,6 +7,7 @@ from typing import Any
 
 from tilewright.autograd.joining import cat
 from tilewright.errors import ShapeError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.activation import ReLU
 from tilewright.nn.containers import ModuleList, Sequential
 from tilewright.nn.conv import Conv2d, ConvTranspose2d
@@ -67,6 +68,7 @@ class UNet(Configured, Module):
         self, in_channels: int = 1, classes: int = 2, base: int = 64, levels: int = 4, norm: bool = False
     ) -> None:
         super().__init__()
+        norm = as_flag(norm, "norm", "unet")
         in_channels = channels_of(in_channels, "in_channels", "unet")
         classes = channels_of(classes, "classes", "unet")
         base = channels_of(base, "base", "unet")
@@ -92,7 +94,7 @@ class UNet(Configured, Module):
                 "classes": classes,
                 "base": base,
                 "levels": levels,
-                "norm": bool(norm),
+                "norm": norm,
             },
         )
 

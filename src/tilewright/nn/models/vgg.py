@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
+from tilewright.geometry.axes import as_flag
 from tilewright.nn.activation import ReLU
 from tilewright.nn.arguments import as_number
 from tilewright.nn.containers import Sequential
@@ -68,8 +69,9 @@ class VGG(Configured, Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if layers not in tuple(_LAYERS):
+        if isinstance(layers, bool) or not isinstance(layers, int) or layers not in _LAYERS:
             raise ArgumentError("VGG needs layers to be 11 or 16.", describe(layers=layers))
+        norm = as_flag(norm, "norm", "VGG")
         name = f"vgg{layers}_bn" if norm else f"vgg{layers}"
         in_channels = channels_of(in_channels, "in_channels", name)
         classes = channels_of(classes, "classes", name)
