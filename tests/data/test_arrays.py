@@ -175,7 +175,7 @@ class TestSubset:
         ):
             Subset(SequenceOf("abc"), [0.5])  # type: ignore[list-item]
         with pytest.raises(IndexError, match=r"within its 1 samples"):
-            Subset("abc", [0])[1]  # type: ignore[arg-type]
+            Subset(SequenceOf("abc"), [0])[1]  # type: ignore[arg-type]
 
 
 class TestRandomSplit:
