@@ -240,7 +240,9 @@ def from_files(folder: Path) -> Iterator[Call]:
         path=lost,
     )
     columns = wrongs(a_number=3, a_text="a", numbers=[1], unknown=["z"], twice=["a", "a"])
-    columns = [Wrong(one.label, one.value, "column" if one.label == "unknown" else "") for one in columns]
+    # Numbers are names as they are written: here of columns that the file hasn't.
+    absent = ("unknown", "numbers")
+    columns = [Wrong(one.label, one.value, "column" if one.label in absent else "") for one in columns]
     yield ask(
         Call("CsvDataset", made(data.CsvDataset), {"path": str(folder / "t.csv"), "label": "y"}),
         _USUAL,
@@ -250,7 +252,7 @@ def from_files(folder: Path) -> Iterator[Call]:
         columns=columns,
         target=CHOICE,
         classes=wrongs(a_number=3, a_text="u", numbers=[1, 2], twice=["u", "u"]),
-        shape=wrongs(a_text="2", a_number=2, negative=(-2,), another=(3,), floats=(2.0,)),
+        shape=wrongs(a_text="2", another_number=3, negative=(-2,), another=(3,), floats=(2.0,)),
         delimiter=wrongs(none=None, a_number=3, two=",,", empty="", a_quote='"'),
     )
 
@@ -272,7 +274,7 @@ def from_pictures(folder: Path) -> Iterator[Call]:
         Call("find_images", data.find_images, {"paths": str(folder / "cat")}),
         {
             "paths": [
-                *PATH,
+                *but(PATH, "a list"),
                 Wrong("lost", [str(folder / "nowhere")], "find_images"),
                 Wrong("none at all", [], "find_images"),
             ]

@@ -257,8 +257,7 @@ def _geometry() -> Iterator[Call]:
         "groups": [*integer(1), Wrong("not a divisor", 3)],
         "ceil_mode": FLAG,
         "output_size": but(per_axis(2, 0), "nothing"),
-        # The name that messages begin with is the library's own affair.
-        "op": [],
+        "op": wrongs(none=None, a_number=3, a_list=["conv"]),
         "chain": wrongs(none=None, a_number=3, a_text="text", others=[1, 2]),
         "index": integer(-(2**63)),
         "dims": wrongs(none=None, a_text="text", a_shape=(1, 2)),

@@ -6,9 +6,9 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.geometry.axes import MOST_AXES
+from tilewright.op.arrays import broadcast_shape
 
 
 class OutOfRangeError(ShapeError, IndexError):
@@ -49,10 +49,17 @@ def axes(name: str, dim: Any, rank: int) -> tuple[int, ...]:
     return tuple(sorted(found)) if rank else ()
 
 
+def check_rank(name: str, rank: int) -> None:
+    """Refuse to make a result of more axes than arrays have."""
+    if rank > MOST_AXES:
+        raise ShapeError(f"{name} needs a result of at most {MOST_AXES} axes.", f"a result of {rank} axes")
+
+
 def sizes(name: str, given: Sequence[Any]) -> tuple[int, ...]:
     """Sizes given as ``f(2, 3)``, ``f((2, 3))`` or ``f([2, 3])``."""
     if len(given) == 1 and isinstance(given[0], (tuple, list)):
         given = given[0]
+    check_rank(name, len(given))
     return tuple(whole(name, size, "each size") for size in given)
 
 
@@ -67,7 +74,7 @@ def shape_to_make(name: str, given: Sequence[Any]) -> tuple[int, ...]:
 def broadcast(name: str, *shapes: Sequence[int]) -> tuple[int, ...]:
     """The shape that ``shapes`` broadcast to."""
     try:
-        return np.broadcast_shapes(*(tuple(shape) for shape in shapes))
+        return broadcast_shape(*(tuple(shape) for shape in shapes))
     except ValueError:
         raise shapes_differ(name, *shapes) from None
 

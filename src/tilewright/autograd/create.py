@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.checks import shape_to_make, whole
+from tilewright.autograd.checks import broadcast, shape_to_make, whole
 from tilewright.autograd.dtypes import as_dtype, checked, device, native, of_number
 from tilewright.autograd.tape import Array, Taped, made
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
@@ -329,6 +329,7 @@ def normal(
 
     Raises:
         ArgumentError: ``size`` is missing, or a deviation is negative.
+        ShapeError: Tensors that don't broadcast.
     """
     tensors = [x for x in (mean, std) if isinstance(x, Taped)]
     deviations = std._data if isinstance(std, Taped) else np.asarray(std)
@@ -341,7 +342,7 @@ def normal(
             shape_to_make("normal", (tuple(size),)), _float_dtype("normal", dtype), float(mean), float(std)
         )
         return made(drawn)
-    shape = np.broadcast_shapes(*(x._data.shape for x in tensors))
+    shape = broadcast("normal", *(x._data.shape for x in tensors))
     found: Any = tensors[0]
     noise = made(
         chosen(generator).normal(shape, _float_dtype("normal", found.dtype if dtype is None else dtype))

@@ -18,6 +18,7 @@ from tilewright.autograd.operands import cast, python_number, raw, unbroadcast
 from tilewright.autograd.subscript import Index
 from tilewright.autograd.tape import Array, Context, Taped, is_grad_enabled, is_tensor, made, record, rule
 from tilewright.errors import DtypeError, ShapeError, StateError, describe
+from tilewright.op.arrays import broadcast_shape
 from tilewright.op.kinds import DIFFERENTIABLE
 from tilewright.op.memory import copy_in_c_order, pooled
 from tilewright.op.random import Generator, chosen
@@ -174,7 +175,7 @@ def _shape_fits(name: str, target: Tensor, value: Any) -> None:
     while len(shape) > target._data.ndim and shape[0] == 1:
         shape = shape[1:]
     try:
-        fits = np.broadcast_shapes(shape, target._data.shape) == target._data.shape
+        fits = broadcast_shape(shape, target._data.shape) == target._data.shape
     except ValueError:
         fits = False
     if not fits:

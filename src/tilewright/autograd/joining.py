@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.checks import axis, whole
+from tilewright.autograd.checks import axis, check_rank, whole
 from tilewright.autograd.dtypes import promote_types
 from tilewright.autograd.operands import cast
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
@@ -111,6 +111,7 @@ def stack(tensors: Sequence[X], dim: int = 0) -> X:
     for part in parts:
         if tuple(part.shape) != first:
             raise ShapeError("stack needs tensors of one shape.", f"{first} and {tuple(part.shape)}")
+    check_rank("stack", len(first) + 1)
     along: int = axis("stack", dim, len(first) + 1)
     wide = (*first[:along], 1, *first[along:])
     joined: X = apply(

@@ -12,6 +12,7 @@ from tilewright.autograd.operands import cast, pair, raw, unbroadcast
 from tilewright.autograd.tape import Array, Context, Taped, X, rule, run
 from tilewright.errors import DtypeError, ShapeError, describe
 from tilewright.kernel import buffers
+from tilewright.op.arrays import broadcast_shape
 from tilewright.op.dense import row_products
 from tilewright.op.kinds import is_half
 
@@ -119,7 +120,7 @@ def _checked(name: str, input: Any, other: Any) -> Any:
         y = y.reshape(y.shape[0], 1)
     if x.ndim > 2 or y.ndim > 2:
         try:
-            np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+            broadcast_shape(x.shape[:-2], y.shape[:-2])
         except ValueError:
             raise ShapeError(
                 f"{name} needs leading axes that broadcast.", describe(input=input, other=other)

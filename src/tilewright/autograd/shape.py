@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.checks import axes, axis, sizes, whole
+from tilewright.autograd.checks import axes, axis, check_rank, sizes, whole
 from tilewright.autograd.joining import cat, chunk, concat, concatenate, hstack, split, stack, unbind, vstack
 from tilewright.autograd.tape import Array, Context, Taped, X, rule, run
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
@@ -205,6 +205,7 @@ def unflatten(input: X, dim: int, sizes: Any) -> X:
             f"unflatten needs sizes whose product is the {shape[where]} elements of the axis.",
             f"sizes={tuple(sizes)}, {describe(input=input)}",
         )
+    check_rank("unflatten", len(shape) - 1 + len(inner))
     return run("reshape", input, shape=(*shape[:where], *inner, *shape[where + 1 :]))
 
 
@@ -217,6 +218,7 @@ def squeeze(input: X, dim: Any = None) -> X:
 
 def unsqueeze(input: X, dim: int) -> X:
     """With a new axis of size 1 at ``dim``."""
+    check_rank("unsqueeze", input.ndim + 1)
     where: int = axis("unsqueeze", dim, input.ndim + 1)
     shape: tuple[int, ...] = tuple(input.shape)
     return run("reshape", input, shape=(*shape[:where], 1, *shape[where:]))

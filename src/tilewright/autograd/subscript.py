@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.autograd.checks import OutOfRangeError, whole
+from tilewright.autograd.checks import OutOfRangeError, check_rank, whole
 from tilewright.autograd.context import Discard
 from tilewright.autograd.operands import unbroadcast
 from tilewright.autograd.tape import RULES, Array, Chain, Context, Taped, X, replay, rule, run
 from tilewright.errors import DtypeError, ShapeError, describe
+from tilewright.geometry.axes import MOST_AXES
 from tilewright.op.memory import copy, copy_in_c_order, zeros
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def split_index(index: Any, shape: tuple[int, ...]) -> tuple[Index, Index | None
     Raises:
         OutOfRangeError: there are too many entries, or one lies outside.
         DtypeError: an entry is of a type that doesn't index.
+        ShapeError: the result would have more axes than arrays have.
     """
     if isinstance(index, list) and any(isinstance(e, (slice, type(None), type(Ellipsis))) for e in index):
         index = tuple(index)
@@ -218,6 +220,8 @@ def split_index(index: Any, shape: tuple[int, ...]) -> tuple[Index, Index | None
                 basic.append(slice(None))
                 at += 1
             arrays.append(entry)
+    if len(basic) > MOST_AXES:
+        check_rank("indexing", sum(not isinstance(entry, int) for entry in basic))
     return tuple(basic), (tuple(arrays) if advanced else None)
 
 
@@ -248,7 +252,7 @@ def _take(x: Any, arrays: Index) -> Any:
         return run("take", x, index=arrays)
     except IndexError:
         raise ShapeError(
-            "Index tensors need shapes that broadcast.",
+            f"Index tensors need shapes that broadcast, and a result of at most {MOST_AXES} axes.",
             " and ".join(str(a.shape) for a in arrays if isinstance(a, np.ndarray)),
         ) from None
 

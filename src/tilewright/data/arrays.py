@@ -69,7 +69,8 @@ class Standardise:
     def __init__(self, mean: float, std: float) -> None:
         # Of std, what float32 keeps counts: 1e-50 would be a division by zero.
         try:
-            fits = math.isfinite(mean) and math.isfinite(std) and bool(np.float32(std) > 0)
+            single = np.ndim(mean) == np.ndim(std) == 0  # NumPy before 2.4 takes arrays of one number for it
+            fits = single and math.isfinite(mean) and math.isfinite(std) and bool(np.float32(std) > 0)
         except (TypeError, ValueError, OverflowError):  # no numbers, or integers that no float holds
             fits = False
         if not fits:
@@ -280,6 +281,8 @@ def split_counts(lengths: Any, total: int, op: str) -> list[int]:
     """
     try:
         lengths = [length + 0 for length in lengths]
+        if any(map(np.ndim, lengths)):
+            raise TypeError("an array in place of a number")  # which NumPy before 2.4 may take for one
         total_asked = math.fsum(lengths)
     except (TypeError, ValueError, OverflowError):  # fsum's ValueError: infinities of both signs
         raise ArgumentError(

@@ -13,6 +13,7 @@ import numpy as np
 from tilewright.data.arrays import ArrayDataset, Dataset, Standardise, Subset, sample_number
 from tilewright.data.checks import as_list, as_path, is_one_of
 from tilewright.data.images import IMAGE_SUFFIXES, read_image
+from tilewright.data.order import as_seed
 from tilewright.data.sources import ImageSet, mean_and_std
 from tilewright.data.splits import stratified_split
 from tilewright.errors import ArgumentError, FileFormatError, ShapeError, TilewrightError, describe
@@ -174,7 +175,7 @@ def from_folder(
         size: (height, width) that all images are resized to.
         channels: 1 for grey, 3 for colour.
         held_out: the share to hold out, above 0 and below 1.
-        seed: which samples these are.
+        seed: which samples these are; 0 to 2**63 - 1.
         bad_files: "raise" or "skip", as in :class:`ImageFolder`.
 
     Raises:
@@ -190,7 +191,8 @@ def from_folder(
         )
     if size is None:
         raise ArgumentError("from_folder needs the size that all images are resized to.", describe(size=size))
-    top = Path(root)
+    seed = as_seed(seed, "seed", "from_folder")
+    top = Path(as_path(root, "root", "from_folder"))
     beside = next((top / name for name in _HELD_OUT if (top / name).is_dir()), None)
     if (top / "train").is_dir() and beside is not None:
         train = ImageFolder(top / "train", channels=channels, size=size, bad_files=bad_files)

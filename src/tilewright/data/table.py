@@ -113,6 +113,33 @@ class CsvDataset(ArrayDataset):
         return f"CsvDataset(features={len(self.features)}, label={self.label!r}, samples={len(self)})"
 
 
+def read_columns(path: str | os.PathLike[str], names: Sequence[str] | None = None) -> Array:
+    """Columns of numbers of a CSV file, such as a :class:`CsvDataset` has, of which no other is looked at.
+
+    Args:
+        path: the file.
+        names: of the columns, in the order wanted; None: all of them.
+
+    Returns:
+        float32 (rows, columns).
+
+    Raises:
+        ArgumentError, FileFormatError: as :class:`CsvDataset`.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "iris.csv")
+    >>> _ = path.write_text("length,width,kind\n5.1,3.5,setosa\n")
+    >>> read_columns(path, ["width", "length"])
+    array([[3.5, 5.1]], dtype=float32)
+    """
+    name = as_path(path, "path", "read_columns")
+    with open_regular(name, "read_columns") as file:
+        table = _Table(file, name, ",", None)
+        places = [table.place_of(column) for column in (table.columns if names is None else names)]
+        # What stands in place of a label isn't looked at: the cells of a feature are never empty.
+        return table.read(places, places[0])[0]
+
+
 class _Table:
     """A file of rows, and what is wrong with it in its own terms."""
 

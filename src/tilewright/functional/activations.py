@@ -46,11 +46,17 @@ def _number(op: str, **given: Any) -> float:
 
     Raises:
         DtypeError: it is none.
+        ArgumentError: it is an integer beyond all floats.
     """
     ((name, value),) = given.items()
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise DtypeError(f"{op} needs {name} to be a number.", describe(**given))
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ArgumentError(
+            f"{op} needs {name} to be a number that a float holds.", describe(**given)
+        ) from None
 
 
 def _flag(op: str, **given: Any) -> bool:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.geometry.axes import as_integer, as_shape, ceil_div, sizes
+from tilewright.geometry.axes import as_integer, as_op, as_shape, ceil_div, sizes
 from tilewright.geometry.conv import hashable
 from tilewright.geometry.counting import floor_sum
 from tilewright.geometry.pool import PoolDims, check_no_empty_axis
@@ -43,7 +43,7 @@ class AdaptiveDims:
         >>> AdaptiveDims.of((1, 64, 10, 9), (4, None)).output
         (4, 9)
         """
-        return _of_adaptive(as_shape(input_shape, "input_shape", op), hashable(output_size), op)
+        return _of_adaptive(as_shape(input_shape, "input_shape", op), hashable(output_size), as_op(op))
 
     @property
     def rank(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import numpy as np
+
 from tilewright.errors import ArgumentError, DtypeError, describe
 
 #: An integer for every axis at once, or one integer per spatial axis.
@@ -13,8 +15,8 @@ PerAxis = int | tuple[int, ...] | list[int]
 # Sizes and products of sizes are exact Python integers, so nothing overflows here. A single argument
 # is bounded by what a 64-bit signed index can address, which is what NumPy and compiled code hold.
 LARGEST = 2**63 - 1
-# NumPy's arrays have no more (32 before NumPy 2, which says so itself).
-MOST_AXES = 64
+# NumPy's arrays have no more.
+MOST_AXES = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32
 
 
 def as_integer(value: Any, name: str, op: str, *, least: int) -> int:
@@ -100,6 +102,19 @@ def as_shape(value: Any, name: str, op: str) -> tuple[Any, ...]:
         else:
             return shape
     raise ArgumentError(f"{op} needs {name} to be a shape, one integer per axis.", describe(**{name: value}))
+
+
+def as_op(value: Any) -> str:
+    """The name that messages begin with; caches look geometries up by it too.
+
+    Raises:
+        DtypeError: it is no text.
+    """
+    if not isinstance(value, str):
+        raise DtypeError(
+            "A geometry needs op to be a text, the name that messages begin with.", describe(op=value)
+        )
+    return value
 
 
 def sizes(shape: Any, name: str, op: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.geometry.axes import as_integer, as_shape, per_axis, sizes
+from tilewright.geometry.axes import as_integer, as_op, as_shape, per_axis, sizes
 from tilewright.geometry.padding import Pairs, resolve_padding
 
 
@@ -85,7 +85,7 @@ class ConvDims:
             hashable(dilation),
             hashable(groups),
             hashable(input_dilation),
-            op,
+            as_op(op),
         )
 
     @staticmethod
@@ -124,7 +124,7 @@ class ConvDims:
             hashable(output_padding),
             hashable(groups),
             hashable(dilation),
-            op,
+            as_op(op),
         )
 
     @property

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.geometry.axes import as_flag, as_shape, ceil_div, per_axis, sizes
+from tilewright.geometry.axes import as_flag, as_op, as_shape, ceil_div, per_axis, sizes
 from tilewright.geometry.conv import ConvDims, check_window_fits, hashable
 from tilewright.geometry.counting import remainders_from
 from tilewright.geometry.padding import Pairs, resolve_padding
@@ -62,7 +62,7 @@ class PoolDims:
             hashable(padding),
             hashable(dilation),
             as_flag(ceil_mode, "ceil_mode", op),
-            op,
+            as_op(op),
         )
 
     @property

@@ -9,7 +9,9 @@ import numpy.typing as npt
 from tilewright import functional as F
 from tilewright.autograd.operands import raw
 from tilewright.errors import ShapeError, describe
+from tilewright.functional.operands import check_operand
 from tilewright.nn.norm import _BatchNorm
+from tilewright.op.arrays import MULTIPLIED
 
 
 class _InstanceNorm(_BatchNorm):
@@ -61,6 +63,7 @@ class _InstanceNorm(_BatchNorm):
         return (input, True) if rank == max(self.ranks) else (input[None], False)
 
     def _size_of_input(self, input: Any) -> int:
+        check_operand(input, "input", self._get_name(), MULTIPLIED)
         return int(self._batched(input)[0].shape[1])
 
     def forward(self, input: Any) -> Any:

@@ -92,7 +92,7 @@ class PartialConv(Conv):
             rank=rank,
         )
         op = self._get_name()
-        if not isinstance(normalize, bool) and normalize not in MODES:
+        if not isinstance(normalize, bool) and not (isinstance(normalize, str) and normalize in MODES):
             raise ArgumentError(
                 f"{op} needs normalize to be True, False or one of {', '.join(map(repr, MODES))}.",
                 describe(normalize=normalize),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tilewright.autograd.create import from_numpy
 from tilewright.autograd.tape import no_grad
 from tilewright.autograd.tensor import Tensor
-from tilewright.errors import ArgumentError, DtypeError, describe
+from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.geometry.axes import as_integer
 from tilewright.nn.arguments import floating_dtype
 from tilewright.nn.conv import Conv, ConvTranspose
@@ -132,6 +132,7 @@ def summary(
     Raises:
         DtypeError: ``model`` is no Module, or the dtype isn't floating.
         ArgumentError: the shape or the batch isn't made of whole numbers, at least 1.
+        ShapeError: no memory holds the input.
 
     >>> print(summary(Sequential(Conv2d(1, 8, 3), ReLU(), MaxPool2d(2)), (1, 28, 28)))
     Sequential on input 1×1×28×28
@@ -154,7 +155,12 @@ def summary(
     if dtype is None:
         dtype = next((p.dtype for p in model.parameters() if p.dtype.kind in DIFFERENTIABLE), None)
     # From a stream of its own: the model's initialisation and dropout after this are what they would be.
-    values = np.random.default_rng(0).standard_normal((batch, *sample))
+    try:
+        values = np.random.default_rng(0).standard_normal((batch, *sample))
+    except (MemoryError, ValueError):
+        raise ShapeError(
+            "summary needs an input that memory holds.", describe(input_shape=sample, batch_size=batch)
+        ) from None
     input = from_numpy(values.astype(floating_dtype(dtype, "summary")))
     layers: list[LayerSummary] = []
     with _recorded(model, FieldTracker(input), layers), no_grad():

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tilewright.errors import ShapeError, describe
 from tilewright.geometry import AdaptiveDims
-from tilewright.geometry.axes import ceil_div
+from tilewright.geometry.axes import MOST_AXES, ceil_div
 from tilewright.geometry.boxes import at
 from tilewright.op.pool_arrays import AVERAGED, COMPARED, check_fits, empty_indices, result_like, wide
 from tilewright.plan.plan import SCRATCH_BYTES, tile_within
@@ -166,6 +167,9 @@ def adaptive_max_pool(
         ShapeError, DtypeError: the operand does not fit the geometry, or no memory holds the result.
     """
     check_fits(op, dims.input_shape, x, "input", COMPARED)
+    if 2 * dims.rank + 1 > MOST_AXES:  # an axis of outputs and one of samples for each, beside the planes'
+        most = (MOST_AXES - 1) // 2
+        raise ShapeError(f"{op} needs at most {most} spatial axes.", describe(input=x))
     y = result_like(op, x, dims.output_shape)
     found = empty_indices(op, dims.output_shape)
     longest = tuple(dims.longest(axis) for axis in range(dims.rank))

@@ -55,6 +55,28 @@ def check_same_dtype(op: str, **arrays: Array | None) -> None:
         )
 
 
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that ``shapes`` broadcast to, of any rank; ``numpy.broadcast_shapes`` stops at 32 axes.
+
+    Raises:
+        ValueError: they don't.
+
+    >>> broadcast_shape((4, 1), (3,))
+    (4, 3)
+    """
+    first = shapes[0]
+    if all(shape == first for shape in shapes):
+        return first
+    found = [1] * max(map(len, shapes))
+    for shape in shapes:
+        for place, size in enumerate(shape, len(found) - len(shape)):
+            if found[place] == 1:
+                found[place] = size
+            elif size not in (1, found[place]):
+                raise ValueError(f"shapes that don't broadcast: {', '.join(map(str, shapes))}")
+    return tuple(found)
+
+
 def is_channels_last(x: Array) -> bool:
     """Whether an array of shape (batch, channels, *spatial) has its channels innermost in memory."""
     if x.ndim < 3 or x.shape[1] == 1 or x.size == 0:

@@ -116,7 +116,12 @@ def _convolution(rows: Array, matrix: Array) -> ConvDims:
 
 
 def _pixels(rows: Array) -> Array:
-    """Rows as the pixels of one sample, channels innermost: a view."""
+    """Rows as the pixels of one sample, channels innermost: a view where rows lie so.
+
+    Others are copied: which kernel computes, and so how sums are rounded, depends on what lies innermost.
+    """
+    if rows.strides[1] != rows.itemsize:
+        rows = np.ascontiguousarray(rows)
     return rows.T[None]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
+from tilewright.op.arrays import FLOATS, broadcast_shape, check_array, check_same_dtype
 from tilewright.op.memory import copy_in_c_order, empty_like, in_blocks, pooled, room, zeros_like
 from tilewright.op.select import select, write_selected
 
@@ -72,7 +72,7 @@ def check_weight(weight: Array | None, shape: tuple[int, ...], dtype: Any, name:
         return
     check_array(weight, name, op, FLOATS)
     try:
-        fits = np.broadcast_shapes(weight.shape, shape) == shape
+        fits = broadcast_shape(weight.shape, shape) == shape
     except ValueError:
         fits = False
     if not fits:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ShapeError, describe
 from tilewright.kernel import buffers
+from tilewright.op.arrays import broadcast_shape
 
 Array = npt.NDArray[Any]
 
@@ -110,7 +111,7 @@ def room(dtype: Any, *operands: Any, least: int = buffers.LARGE) -> Array | None
     alike = all(x.shape == shape for x in arrays)
     if not alike:
         try:
-            shape = np.broadcast_shapes(*[x.shape for x in arrays])
+            shape = broadcast_shape(*[x.shape for x in arrays])
         except ValueError:
             return None  # NumPy says what is wrong
     if math.prod(shape) * dtype.itemsize < least:

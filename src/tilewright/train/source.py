@@ -21,6 +21,7 @@ from tilewright.data import (
 )
 from tilewright.data.order import permutation
 from tilewright.data.sources import mean_and_std
+from tilewright.data.table import read_columns
 from tilewright.errors import ArgumentError, DtypeError, FileFormatError, ShapeError, describe
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +36,8 @@ _TWO_PARTS = (
 _ONE_PART = tuple(
     (x, y) for x in ("images", "x", "data") for y in ("labels", "masks", "targets", "y", "target")
 )
+# What samples without labels are called.
+_SAMPLES = ("images", "x", "data", "x_test", "test_images")
 # Names that the last column of a table goes by, wherever it stands.
 _COLUMNS = ("label", "target", "class", "y")
 
@@ -136,8 +139,7 @@ def _of_table(
     seed: int,
 ) -> ImageSet:
     if target is None:
-        columns = _columns(place)
-        target = next((name for name in _COLUMNS if name in columns), columns[-1] if columns else "label")
+        target = _target_of(_columns(place))
     kind = "number" if task == "regress" else "class"
     table = CsvDataset(place, target, target=kind)
     features = table.images.shape[1]
@@ -164,6 +166,62 @@ def _of_table(
         table.classes,
         repr(str(place)),
     )
+
+
+def _target_of(columns: list[str]) -> str:
+    """The column that is to be said, where nobody says which."""
+    return next((name for name in _COLUMNS if name in columns), columns[-1] if columns else "label")
+
+
+def read_samples(
+    path: str | os.PathLike[str], shape: tuple[int, ...], target: str | None = None
+) -> Array:
+    """The samples of a ``.csv`` table or an ``.npz`` archive, for a network that has learnt from others.
+
+    Args:
+        path: the file.
+        shape: of one sample.
+        target: of a table, the column that may stand beside the features; None: as :func:`load_source`
+            chooses it.
+
+    Returns:
+        (samples, \\*shape), of floating numbers or uint8.
+
+    Raises:
+        ArgumentError: there is no such file.
+        FileFormatError: it is damaged, isn't what its name says, or has no such samples.
+        ShapeError, DtypeError: its samples are of another shape, or no real numbers.
+    """
+    place = Path(path)
+    name = repr(str(place))
+    if place.suffix.lower() == ".csv":
+        return _features(place, name, math.prod(shape), target).reshape(-1, *shape)
+    arrays = read_npz(place)
+    key = next((key for key in _SAMPLES if key in arrays), None)
+    if key is None:
+        raise FileFormatError(
+            f"Archive {name} needs an array called {', '.join(_SAMPLES[:-1])} or {_SAMPLES[-1]}.",
+            f"arrays called {', '.join(sorted(arrays)) or 'nothing'}",
+        )
+    if arrays[key].ndim == 0:
+        raise ShapeError(f"{name} needs samples of the shape {shape}.", describe(samples=arrays[key]))
+    return _as_channels(arrays[key], shape, name)
+
+
+def _features(place: Path, name: str, count: int, target: str | None) -> Array:
+    """The columns of features (rows, count), without the target's where that is one more."""
+    columns = _columns(place)
+    if len(columns) == count + 1:
+        beside = target if target in columns else _target_of(columns)
+        columns.remove(beside)
+    elif len(columns) != count and columns:
+        raise FileFormatError(
+            f"Table {name} needs the {count} columns of features that the network learnt from, and at most "
+            "the target's beside them.",
+            f"{len(columns)} columns",
+        )
+    # A file without a first line of names is refused there.
+    return read_columns(place, columns or None)
 
 
 def _columns(place: Path) -> list[str]:
@@ -205,7 +263,11 @@ def _as_channels(samples: Array, shape: tuple[int, ...] | None, name: str) -> Ar
     if shape is not None:
         if samples.size != len(samples) * math.prod(shape):
             raise ShapeError(f"{name} needs samples of the shape {shape}.", describe(samples=samples))
-        found = samples if samples.shape[1:] == shape else samples.reshape(len(samples), *shape)
+        if samples.shape[1:] != shape and samples.shape[1:] == (*shape[1:], shape[0]):
+            # Channels at the end move forward; taken as they lie, colours would become places.
+            found = np.ascontiguousarray(np.moveaxis(samples, -1, 1))
+        else:
+            found = samples if samples.shape[1:] == shape else samples.reshape(len(samples), *shape)
     elif samples.ndim == 3:
         found = samples[:, None]
     elif samples.ndim == 4 and samples.shape[-1] in (1, 3) and samples.shape[1] not in (1, 3):

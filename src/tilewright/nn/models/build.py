@@ -12,6 +12,8 @@ from tilewright.geometry.axes import as_integer, per_axis
 from tilewright.nn.init import is_skipped, kaiming_normal_, normal_
 
 ImageSize = int | tuple[int, int] | list[int]
+# A 3×3 kernel on fewer pixels than these sees padding alone on some side, wherever it stands.
+_LEAST_LEFT = 3
 
 
 def image_size_of(image_size: Any, op: str, *, least: int) -> tuple[int, int]:
@@ -26,6 +28,20 @@ def image_size_of(image_size: Any, op: str, *, least: int) -> tuple[int, int]:
             f"{op} needs an image of at least {least}×{least}.", describe(image_size=image_size)
         )
     return height, width
+
+
+def halvings_that_suit(size: tuple[int, int], most: int) -> int:
+    """How many of a network's ``most`` halvings leave an image at least three pixels a side.
+
+    Three are what 96×96 has after five halvings, the smallest images that MobileNetV2's authors report.
+
+    >>> [halvings_that_suit((side, side), 5) for side in (224, 96, 64, 32, 8, 2)]
+    [5, 5, 4, 3, 1, 0]
+    """
+    side, count = min(size), 0
+    while count < most and -(-side // 2) >= _LEAST_LEFT:
+        side, count = -(-side // 2), count + 1
+    return count
 
 
 def plain(size: tuple[int, int]) -> int | list[int]:

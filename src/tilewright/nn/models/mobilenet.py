@@ -10,7 +10,16 @@ from tilewright.nn.containers import Sequential
 from tilewright.nn.conv import Conv2d
 from tilewright.nn.dropout import Dropout
 from tilewright.nn.linear import Linear
-from tilewright.nn.models.build import Configured, channels_of, he_fan_out, normal_start
+from tilewright.nn.models.build import (
+    Configured,
+    ImageSize,
+    channels_of,
+    halvings_that_suit,
+    he_fan_out,
+    image_size_of,
+    normal_start,
+    plain,
+)
 from tilewright.nn.module import Module
 from tilewright.nn.norm import BatchNorm2d
 
@@ -25,6 +34,8 @@ _STAGES = (
     (6, 320, 1, 1),
 )
 _FIRST, _LAST = 32, 1280
+# The first layer and four of the stages.
+_HALVINGS = 5
 
 
 def _layer(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> Sequential:
@@ -83,6 +94,10 @@ class MobileNetV2(Configured, Module):
         in_channels: channels of the images, which may be of any size; the network was drawn for 224×224.
         classes: how many there are.
         dropout: probability of a feature to be dropped in training.
+        image_size: the size of the images to come. Images of under 96 pixels would be halved to one or two
+            before the last stages see them, so the first of the five halvings are left out for these, until
+            three pixels a side remain: 32×32 and 28×28 keep three halvings (as the usual variants for
+            CIFAR), 8×8 keeps one. The weights are as many, and of the same shapes, for all sizes.
 
     Shapes: (batch, in_channels, height, width) → logits (batch, classes).
 
@@ -93,14 +108,25 @@ class MobileNetV2(Configured, Module):
     Size([2, 10])
     """
 
-    def __init__(self, in_channels: int = 3, classes: int = 1000, dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        in_channels: int = 3,
+        classes: int = 1000,
+        dropout: float = 0.2,
+        image_size: ImageSize = 224,
+    ) -> None:
         super().__init__()
         in_channels = channels_of(in_channels, "in_channels", "mobilenet_v2")
         classes = channels_of(classes, "classes", "mobilenet_v2")
         dropout = as_number(dropout, "dropout", "mobilenet_v2", most=1)
-        self.features = Sequential(_layer(in_channels, _FIRST, 3, 2))
+        size = image_size_of(image_size, "mobilenet_v2", least=1)
+        left_out = _HALVINGS - halvings_that_suit(size, _HALVINGS)
+        self.features = Sequential(_layer(in_channels, _FIRST, 3, 1 if left_out else 2))
+        left_out -= 1
         channels = _FIRST
-        for expansion, width, blocks, stride in _STAGES:
+        for expansion, width, blocks, published in _STAGES:
+            stride = 1 if left_out > 0 else published
+            left_out -= published == 2
             for place in range(blocks):
                 self.features.append(
                     InvertedResidual(channels, width, stride if place == 0 else 1, expansion)
@@ -108,13 +134,23 @@ class MobileNetV2(Configured, Module):
                 channels = width
         self.features.append(_layer(channels, _LAST, 1))
         self.classifier = Sequential(Dropout(dropout), Linear(_LAST, classes, init=normal_start(0.01)))
-        self._configure("mobilenet_v2", {"in_channels": in_channels, "classes": classes, "dropout": dropout})
+        self._configure(
+            "mobilenet_v2",
+            {
+                "in_channels": in_channels,
+                "classes": classes,
+                "dropout": dropout,
+                "image_size": plain(size),
+            },
+        )
 
     def forward(self, input: Any) -> Any:
         """Images → logits."""
         return self.classifier(self.features(input).mean((2, 3)))
 
 
-def mobilenet_v2(in_channels: int = 3, classes: int = 1000, dropout: float = 0.2) -> MobileNetV2:
+def mobilenet_v2(
+    in_channels: int = 3, classes: int = 1000, dropout: float = 0.2, image_size: ImageSize = 224
+) -> MobileNetV2:
     """Build a :class:`MobileNetV2`, whose arguments these are: 3,504,872 parameters by default."""
-    return MobileNetV2(in_channels, classes, dropout)
+    return MobileNetV2(in_channels, classes, dropout, image_size)
