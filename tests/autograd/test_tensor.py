@@ -12,6 +12,7 @@ from compare import assert_same
 
 import tilewright as tw
 from tilewright.autograd.checks import OutOfRangeError
+from tilewright.geometry.axes import MOST_AXES
 
 EXACT = {"rtol": 0, "atol": 0, "reason": "no arithmetic"}
 
@@ -139,6 +140,8 @@ def test_random() -> None:
         tw.normal(0.0, -1.0, (2,))
     with pytest.raises(tw.ArgumentError, match="normal needs a size"):
         tw.normal(0.0, 1.0)
+    with pytest.raises(tw.ShapeError, match=r"normal needs shapes that broadcast.*Received: \(2,\)"):
+        tw.normal(tw.zeros(2), tw.ones(3))
     with pytest.raises(tw.ArgumentError, match="bernoulli needs probabilities from 0 to 1"):
         tw.bernoulli(tw.tensor([1.5]))
     with pytest.raises(tw.ArgumentError, match="multinomial needs weights of 0 or more"):
@@ -313,6 +316,7 @@ def test_views_share_memory() -> None:
 # --- errors ----------------------------------------------------------------------------------------------
 
 X = tw.zeros(2, 3)
+DEEPEST = tw.zeros((1,) * MOST_AXES)
 
 
 @pytest.mark.parametrize(
@@ -393,6 +397,30 @@ X = tw.zeros(2, 3)
         (lambda: tw.cat([X, [1]]), tw.DtypeError, "cat needs Tensors or NumPy arrays"),
         (lambda: tw.cat([tw.tensor(1)]), tw.ShapeError, "cat needs tensors of rank 1 or more.*Use stack"),
         (lambda: tw.stack([X, X.t()]), tw.ShapeError, "stack needs tensors of one shape"),
+        *(
+            (
+                call,
+                tw.ShapeError,
+                f"{name} needs a result of at most {MOST_AXES} axes. "
+                f"Received: a result of {MOST_AXES + 1} axes.",
+            )
+            for name, call in {
+                "stack": lambda: tw.stack([DEEPEST, DEEPEST]),
+                "unsqueeze": lambda: DEEPEST.unsqueeze(-1),
+                "indexing": lambda: DEEPEST[..., None],
+                "unflatten": lambda: DEEPEST.unflatten(0, (1, 1)),
+                "reshape": lambda: X.reshape(*[1] * (MOST_AXES - 1), 2, 3),
+                "expand": lambda: X.expand(*[1] * (MOST_AXES - 1), 2, 3),
+                "tile": lambda: X.tile((1,) * (MOST_AXES + 1)),
+                "zeros": lambda: tw.zeros((1,) * (MOST_AXES + 1)),
+            }.items()
+        ),
+        (
+            lambda: DEEPEST[tw.zeros(1, 1).long()],
+            tw.ShapeError,
+            f"Index tensors need shapes that broadcast, and a result of at most {MOST_AXES} axes. "
+            r"Received: \(1, 1\).",
+        ),
         (
             lambda: X.split([1, 3], 0),
             tw.ShapeError,
@@ -465,6 +493,15 @@ def test_refusals(call: Any, error: type[Exception], message: str) -> None:
         call()
     if error is not AttributeError:
         assert isinstance(caught.value, tw.TilewrightError)
+
+
+def test_as_many_axes_as_arrays_have() -> None:
+    """NumPy's own function for the shape of a result knows 32 axes only."""
+    most = tw.zeros(*[1] * (MOST_AXES - 1), 2)
+    assert (most + most).shape == most.shape and most.add_(1).shape == most.shape
+    assert tw.where(most > 0, most, most).shape == most.clamp(0, 1).shape == most.shape
+    assert (most @ most.mT).shape == (1,) * MOST_AXES
+    assert most[0, None].shape == most.shape
 
 
 # --- values without gradients ----------------------------------------------------------------------------

@@ -49,6 +49,10 @@ class TestStandardise:
             f"Standardise needs a finite mean and a finite, positive std. Received: mean={mean}, std={std}."
         )
 
+    def test_refuses_an_array_of_one_number(self) -> None:
+        with pytest.raises(ArgumentError, match=r"Received: mean with shape \(1,\) and dtype float64, std=1"):
+            Standardise(np.zeros(1), 1.0)  # type: ignore[arg-type]
+
     def test_refuses_a_std_that_float32_rounds_to_zero(self) -> None:
         with pytest.raises(ArgumentError, match=r"Received: mean=0.0, std=1e-50"):
             Standardise(0.0, 1e-50)

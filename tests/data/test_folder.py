@@ -20,7 +20,7 @@ from tilewright.data import (
     stratified_split,
 )
 from tilewright.data.augment import RandomHorizontalFlip
-from tilewright.errors import ArgumentError, FileFormatError, ShapeError, TilewrightError
+from tilewright.errors import ArgumentError, DtypeError, FileFormatError, ShapeError, TilewrightError
 
 Image = pytest.importorskip("PIL.Image", reason="draws image files with Pillow")
 
@@ -209,6 +209,10 @@ class TestFromFolder:
                 {"size": None},
                 "from_folder needs the size that all images are resized to. Received: size=None.",
             ),
+            (
+                {"seed": "one"},
+                "from_folder needs seed to be an integer from 0 to 2**63 - 1. Received: seed='one'.",
+            ),
             ({"size": (0, 5)}, "read_image needs size to be (height, width), both at least 1"),
             (
                 {"channels": 4},
@@ -224,6 +228,13 @@ class TestFromFolder:
         with pytest.raises(ArgumentError) as error:
             from_folder(photos, **{"size": (6, 5), **options})
         assert str(error.value).startswith(message)
+
+    def test_refuses_what_is_no_path(self) -> None:
+        with pytest.raises(DtypeError) as error:
+            from_folder(None, (6, 5))  # type: ignore[arg-type]
+        assert str(error.value) == (
+            "from_folder needs root to be a path, a str or os.PathLike. Received: root=None."
+        )
 
     def test_one_grey(self, tmp_path: Path) -> None:
         for number in range(4):

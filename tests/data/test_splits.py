@@ -255,6 +255,11 @@ class Wrong:
             "random_split needs lengths to be a list of numbers. Received: lengths=2.",
         ),
         (
+            lambda: random_split(labelled([0, 1]), np.ones((2, 1))),
+            ArgumentError,
+            "random_split needs lengths to be a list of numbers. Received: lengths=[array([1.]), array([1.",
+        ),
+        (
             lambda: stratified_split(labelled([0, 1]), [1, 1], labels=[0]),
             ShapeError,
             "stratified_split needs one label for each of 2 samples. Received: labels with shape (1,)",

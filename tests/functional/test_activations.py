@@ -285,6 +285,16 @@ _X = np.zeros((2, 3))
             "hardtanh needs min_val to be a number. Received: min_val=True.",
         ),
         (
+            lambda: F.elu(_X, 10**400),
+            ArgumentError,
+            "elu needs alpha to be a number that a float holds. Received: alpha=1000",
+        ),
+        (
+            lambda: F.threshold(_X, -(10**5000), 1.0),
+            ArgumentError,
+            "threshold needs threshold to be a number that a float holds. Received: threshold=<int>.",
+        ),
+        (
             lambda: F.hardtanh(_X, 2, 1),
             ArgumentError,
             "hardtanh needs min_val ≤ max_val. Received: min_val=2.0, max_val=1.0.",

@@ -10,6 +10,7 @@ import pytest
 import tilewright as tw
 import tilewright.functional as F
 from tilewright.errors import ArgumentError, DtypeError, ShapeError
+from tilewright.geometry.axes import MOST_AXES
 
 _S, _T = np.zeros((2, 3)), np.array([0, 2])
 
@@ -193,6 +194,12 @@ _S, _T = np.zeros((2, 3)), np.array([0, 2])
         ),
         (
             lambda: F.binary_cross_entropy(_S, _S, np.ones((2, 2, 3))),
+            ShapeError,
+            "binary_cross_entropy needs weight of a shape that broadcasts to the input's (2, 3). "
+            "Received: weight",
+        ),
+        (
+            lambda: F.binary_cross_entropy(_S, _S, np.ones((1,) * MOST_AXES)),
             ShapeError,
             "binary_cross_entropy needs weight of a shape that broadcasts to the input's (2, 3). "
             "Received: weight",

@@ -13,6 +13,7 @@ from geometries import random_array
 import tilewright as tw
 import tilewright.functional as F
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError
+from tilewright.geometry.axes import MOST_AXES
 
 _EXACT = {"rtol": 0, "atol": 0, "reason": "the same computation"}
 _FEW = {"rtol": 1e-12, "atol": 1e-12, "reason": "a sum of a few numbers and a root, float64"}
@@ -289,6 +290,11 @@ _BEYOND[0, 0, 3, 2:] = 64, 99
         (lambda: F.global_avg_pool(_X[0, 0]), ShapeError, "For an input without batch, say its rank."),
         (lambda: F.global_avg_pool(_X, 0), ArgumentError, "global_avg_pool needs rank to be at least 1."),
         (lambda: F.global_max_pool(_X, rank=4), ShapeError, "global_max_pool needs input of rank 6"),
+        (
+            lambda: F.global_max_pool(np.ones((1,) * MOST_AXES)),
+            ShapeError,
+            f"global_max_pool needs at most {(MOST_AXES - 1) // 2} spatial axes. Received: input with shape",
+        ),
         (lambda: F.global_max_pool(None), DtypeError, "global_max_pool needs input to be a NumPy array"),
         # unpool
         (

@@ -275,6 +275,11 @@ def test_a_refused_input_leaves_the_layer_waiting() -> None:
         layer(tw.zeros(3))
     assert isinstance(layer, nn.LazyConv2d)
     assert layer(tw.zeros(1, 5, 4, 4)).shape == (1, 4, 2, 2)
+    norm = nn.LazyInstanceNorm1d()
+    with pytest.raises(DtypeError, match="LazyInstanceNorm1d needs input of one of the dtypes"):
+        norm(np.zeros((2, 3), "M8[s]"))
+    assert isinstance(norm, nn.LazyInstanceNorm1d)
+    assert norm(tw.zeros(1, 5, 4)).shape == (1, 5, 4)
 
 
 def net() -> nn.Sequential:

@@ -88,6 +88,11 @@ def test_how_it_is_printed() -> None:
             "Received: normalize='mean'.",
         ),
         ({"normalize": None}, ArgumentError, "Received: normalize=None."),
+        (
+            {"normalize": np.ones(2)},
+            ArgumentError,
+            "or one of 'weights', 'count'. Received: normalize with shape (2,)",
+        ),
         ({"fill": "0"}, ArgumentError, "PartialConv2d needs fill to be a finite number. Received: fill='0'."),
         ({"return_mask": "yes"}, DtypeError, "PartialConv2d needs return_mask to be True or False."),
     ],

@@ -248,6 +248,11 @@ def test_the_dtype_is_the_models_or_the_one_given() -> None:
             "summary needs batch_size to be at least 1. Received: batch_size=0.",
         ),
         (
+            lambda: nn.summary(nn.ReLU(), (3,), batch_size=2**61),
+            ShapeError,
+            "summary needs an input that memory holds. Received: input_shape=(3,), batch_size=23058430092136",
+        ),
+        (
             lambda: nn.summary(nn.ReLU(), (1,), dtype="int32"),
             DtypeError,
             "summary needs a floating dtype, such as float32. Received: dtype='int32'.",
