@@ -143,6 +143,6 @@ def test_refusals(call: Any, kind: type[Exception], text: str) -> None:
 
 def test_explain() -> None:
     explanation = tw.explain(_X, _W, groups=2, operation="weight_gradient")
-    assert explanation.plan.family == "tiles-weights"
+    assert explanation.plan.family == "planes"
     assert explanation.plan.dtype == "float64"
-    assert str(explanation).startswith("weight_gradient by tiles-weights: float64")
+    assert str(explanation).startswith("weight_gradient by planes: float64")

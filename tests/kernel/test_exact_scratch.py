@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from tilewright import reference
 from tilewright.geometry import ConvDims
-from tilewright.kernel import conv_tiles, jit, run, threads
+from tilewright.kernel import conv_planes, conv_tiles, jit, run, threads
+from tilewright.kernel.planes import program as planes_program
+from tilewright.kernel.planes import weights_program
 from tilewright.kernel.tiles import convolve, weights
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan import FAMILIES, Plan, runnable
@@ -52,9 +54,13 @@ def guards() -> Iterator[None]:
         patch.setattr(threads, "run", run_exactly)
         patch.setattr(convolve, "words_of", guarded_words_of)
         patch.setattr(weights, "words_of", guarded_words_of)
-        conv_tiles.forget()
+        for module in (planes_program, weights_program):
+            patch.setattr(module, "words_of", guarded_words_of)
+        for family in (conv_planes, conv_tiles):
+            family.forget()
         yield
-        conv_tiles.forget()
+        for family in (conv_planes, conv_tiles):
+            family.forget()
 
 
 def plans(operation: str, dims: ConvDims) -> list[Plan]:

@@ -14,7 +14,7 @@ import pytest
 from kernel import assembly
 
 from tilewright.geometry import ConvDims
-from tilewright.kernel import conv_tiles, jit
+from tilewright.kernel import jit, outline
 from tilewright.kernel.tiles import micro
 from tilewright.kernel.tiles.activation import ACTIVATIONS
 from tilewright.kernel.tiles.curves import CURVES
@@ -54,7 +54,7 @@ def kernels(target: Target) -> dict[str, tuple[str, list[str], str]]:
                 if operation == "data_gradient":
                     read, written = written, read
                 plan = choose(operation, dims, dtype, None, layout, target)
-                for role, (name, emit) in conv_tiles.outline(plan, read, written).kernels.items():
+                for role, (name, emit) in outline(plan, read, written).kernels.items():
                     if name not in found:
                         text = jit.text(name, emit, target)[1]
                         found[name] = role, assembly.instructions(text), text
@@ -164,7 +164,7 @@ def test_activations_are_computed_in_vectors(name: str, activation: str) -> None
     dims, dtype = TYPICAL[0]
     plan = choose("forward", dims, dtype, None, "channels_first", target)
     steps = strides(dims.input_shape, "channels_first", dtype)
-    store, emit = conv_tiles.outline(plan, steps, steps, activation).kernels["store"]
+    store, emit = outline(plan, steps, steps, activation).kernels["store"]
     assert f"_{activation}_" in store
     lines = assembly.instructions(jit.text(store, emit, target)[1])
     assert assembly.direct_calls(lines) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tilewright.errors import ShapeError
 from tilewright.geometry import ConvDims
-from tilewright.kernel import conv_tiles
+from tilewright.kernel import outline
 from tilewright.plan import FAMILIES, Plan
 from tilewright.plan.compiled import SCRATCH_BYTES
 
@@ -58,7 +58,7 @@ def check(dims: ConvDims, channels_last: bool) -> None:
             plan = family.answer(operation, dims, "float32", layout, True)
             if isinstance(plan, Plan) and plan.target:
                 read, other = (y, x) if operation == "data_gradient" else (x, y)
-                assert conv_tiles.outline(plan, read, other).scratch_bytes <= SCRATCH_BYTES
+                assert outline(plan, read, other).scratch_bytes <= SCRATCH_BYTES
 
 
 @settings(max_examples=400, deadline=None)

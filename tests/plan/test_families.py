@@ -35,7 +35,7 @@ _POOL = PoolDims.of((2, 64, 56, 56), 2)
     [
         (_POINTWISE, "forward", "tiles-pointwise"),
         (_POINTWISE, "weight_gradient", "tiles-pointwise"),
-        (_DEPTHWISE, "data_gradient", "tiles-pixels"),
+        (_DEPTHWISE, "data_gradient", "planes"),
         (_DENSE, "forward", "tiles-winograd"),
         (_STRIDED, "forward", "tiles-channels"),
         (_DENSE, "weight_gradient", "tiles-winograd"),
@@ -47,7 +47,7 @@ def test_the_first_that_accepts_is_chosen(dims: ConvDims | PoolDims, operation: 
     plan = choose(operation, dims, "float32")
     assert plan.family == family
     assert str(plan).startswith(f"{operation} by {family}: float32, ")
-    assert (f"in {host().name} registers" in str(plan)) == family.startswith("tiles")
+    assert (f"in {host().name} registers" in str(plan)) == family.startswith(("tiles", "planes"))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,9 @@ def test_tile_within_fills_inner_axes_first() -> None:
 def test_refusals() -> None:
     with pytest.raises(ArgumentError, match=r"an operation among forward, .* Received: operation='backward'"):
         choose("backward", _DENSE, "float32")
-    with pytest.raises(ArgumentError, match=r"a family among tiles-pointwise, .* Received: family='cudnn'"):
+    with pytest.raises(
+        ArgumentError, match=r"a family among planes, tiles-pointwise, .* Received: family='cudnn'"
+    ):
         choose("forward", _DENSE, "float32", "cudnn")
     with pytest.raises(
         ArgumentError, match=r"does not accept this: it needs one tap and stride 1. Received:"

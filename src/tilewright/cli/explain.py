@@ -219,14 +219,14 @@ def _program(plan: Plan, layout: str) -> Program | None:
     """What a compiled family would run; None for the other families."""
     if not plan.target:
         return None
-    from tilewright.kernel import conv_tiles
+    from tilewright.kernel import outline
 
     dims = _conv(plan)
     read, other = dims.input_shape, dims.output_shape
     if plan.operation == "data_gradient":
         read, other = other, read
     itemsize = _itemsize(plan.dtype)
-    return conv_tiles.outline(plan, _strides(read, layout, itemsize), _strides(other, layout, itemsize))
+    return outline(plan, _strides(read, layout, itemsize), _strides(other, layout, itemsize))
 
 
 def _strides(shape: tuple[int, ...], layout: str, itemsize: int) -> tuple[int, ...]:

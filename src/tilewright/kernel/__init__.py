@@ -1,5 +1,5 @@
 """Code that computes: one file per family, reached through :func:`run`. It trusts its input."""
 
-from tilewright.kernel.dispatch import run
+from tilewright.kernel.dispatch import outline, program_for, run
 
-__all__ = ["run"]
+__all__ = ["outline", "program_for", "run"]

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from tilewright import reference
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.kernel import conv_pointwise, conv_taps, conv_tiles, conv_windows, pool_numpy
+from tilewright.kernel import conv_planes, conv_pointwise, conv_taps, conv_tiles, conv_windows, pool_numpy
+from tilewright.kernel.tiles.convolve import Program
 from tilewright.plan import Plan
 
 Array = npt.NDArray[Any]
@@ -57,6 +58,7 @@ def _reference_avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Arr
 _CODE: dict[tuple[str, str], Callable[..., None]] = {
     (family, operation): getattr(module, operation)
     for family, module, operations in (
+        ("planes", conv_planes, ("forward", "data_gradient", "weight_gradient")),
         ("tiles-pointwise", conv_tiles, ("forward", "data_gradient", "weight_gradient")),
         ("tiles-winograd", conv_tiles, ("forward", "data_gradient", "weight_gradient")),
         ("tiles-pixels", conv_tiles, ("forward", "data_gradient")),
@@ -86,3 +88,31 @@ def run(plan: Plan, *arguments: Array | str | float | None) -> None:
     """
     with np.errstate(all="ignore"):  # NaN and infinity are results like any other
         _CODE[plan.family, plan.operation](plan, *arguments)
+
+
+def program_for(
+    plan: Plan,
+    x_strides: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    activation: str = "none",
+    slope: float = 0.0,
+) -> Program:
+    """The program of a compiled plan, but no weight gradient, for arrays with these strides (in bytes)."""
+    make = conv_planes.program_for if plan.family == "planes" else conv_tiles.program_for
+    return make(plan, x_strides, y_strides, activation, slope)
+
+
+def outline(
+    plan: Plan,
+    x_strides: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    activation: str = "none",
+    slope: float = 0.0,
+) -> Program:
+    """The program of a compiled plan for any target, only to be read: nothing is compiled.
+
+    The strides (in bytes) are those of the array that is read and of the one that is written; of a weight
+    gradient, of the two that are read.
+    """
+    make = conv_planes.outline if plan.family == "planes" else conv_tiles.outline
+    return make(plan, x_strides, y_strides, activation, slope)

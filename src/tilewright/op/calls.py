@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
-from tilewright.kernel import buffers
+from tilewright.kernel import buffers, program_for
 from tilewright.kernel.addresses import address
-from tilewright.kernel.conv_tiles import program_for
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.op.arrays import is_channels_last, layout_of
 from tilewright.plan import choose

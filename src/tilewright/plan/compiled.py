@@ -182,7 +182,8 @@ def exchanges_sides(dims: ConvDims, width: int) -> bool:
     )
 
 
-def _declines(operation: str, dims: object, dtype: str, target: Target | None) -> str:
+def declines(dims: object, dtype: str) -> str:
+    """Why no compiled family computes this; empty if one may."""
     reason = _unavailable()
     if reason:
         return reason
@@ -190,6 +191,14 @@ def _declines(operation: str, dims: object, dtype: str, target: Target | None) -
         return "it computes convolutions only"
     if dtype not in _DTYPES:
         return f"it computes {' and '.join(_DTYPES)} only"
+    return ""
+
+
+def _declines(operation: str, dims: object, dtype: str, target: Target | None) -> str:
+    reason = declines(dims, dtype)
+    if reason:
+        return reason
+    assert isinstance(dims, ConvDims)
     if operation == "weight_gradient" and any(n > 1 for n in dims.input_dilation):
         return "it needs an input without zeros between samples"
     if math.prod(dims.spatial[:-2]) > _LEAD_PLACES or math.prod(dims.output[:-2]) > _LEAD_PLACES:

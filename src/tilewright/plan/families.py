@@ -16,7 +16,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.plan import compiled
+from tilewright.plan import compiled, planes
 from tilewright.plan.plan import (
     CONV_OPERATIONS,
     POOL_OPERATIONS,
@@ -115,6 +115,12 @@ def _reference(operation: str, dims: Dims, dtype: str, layout: str, target: Targ
 
 #: Every family, the most special first, the reference last.
 FAMILIES: tuple[Family, ...] = (
+    Family(
+        "planes",
+        "Windows over few channels: planes packed with their padding, each tap an offset (compiled).",
+        planes.planes,
+        planes.prefers_tiles,
+    ),
     Family(
         "tiles-pointwise",
         "1×1 convolution in register tiles, planes as single rows (compiled).",

@@ -1,0 +1,164 @@
+"""The compiled family for few channels: a program for each geometry and layout, run on arrays."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.geometry import ConvDims
+from tilewright.kernel import buffers, conv_windows
+from tilewright.kernel.addresses import address
+from tilewright.kernel.planes import weights_program
+from tilewright.kernel.planes.program import Problem, program
+from tilewright.kernel.planes.weights_program import WeightProblem, WeightProgram
+from tilewright.kernel.tiles.convolve import Program
+from tilewright.plan import Plan, choose
+from tilewright.plan.target import named
+
+Array = npt.NDArray[Any]
+
+# As many as of the families in tiles.
+_PROGRAMS = 1024
+
+
+def forward(
+    plan: Plan,
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    y: Array,
+    activation: str = "none",
+    slope: float = 0.0,
+) -> None:
+    """Writes activation(x ⋆ w + bias) into ``y``."""
+    x = readable(x)
+    found = program_for(plan, x.strides, y.strides, activation, slope)
+    _run(found, x, w, bias, y)
+
+
+def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None = None) -> None:
+    """Writes the gradient of the input into ``gx``; with ``bias``, a transposed convolution."""
+    gy = readable(gy)
+    found = program_for(plan, gy.strides, gx.strides)
+    _run(found, gy, w, bias, gx)
+
+
+def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
+    """Writes the gradient of the weights into ``gw``: the shares of the sum, added in order.
+
+    A gradient that isn't finite is computed anew by the definition: here samples are also multiplied by the
+    zeros between lines, and that makes NaN of an infinite one.
+    """
+    x, gy = readable(x), readable(gy)
+    found = _weight_program(plan, x.strides, gy.strides)
+    shape = (found.shares, *gw.shape)
+    if found.program.about["side"] == "by_channels":
+        shape = (found.shares, gw.size // gw.shape[0], found.padded)
+    shares = buffers.empty(shape, gw.dtype)
+    found.program.run(address(x), address(gy), address(shares), 0)
+    total = shares[0] if found.shares == 1 else np.add.reduce(shares, axis=0)
+    if found.program.about["side"] == "by_channels":
+        total = total[:, : gw.shape[0]].T.reshape(gw.shape)
+    elif not np.isfinite(total).all():
+        exact = choose("weight_gradient", _conv(plan), plan.dtype, "numpy-windows")
+        conv_windows.weight_gradient(exact, x, gy, gw)
+        return
+    np.copyto(gw, total)
+
+
+def _run(found: Program, x: Array, w: Array, bias: Array | None, y: Array) -> None:
+    w = np.ascontiguousarray(w)
+    if bias is not None:
+        bias = np.ascontiguousarray(bias)
+    found.run(address(x), address(w), 0 if bias is None else address(bias), address(y))
+
+
+def readable(array: Array) -> Array:
+    """The array itself, unless its elements lie where no vector could read them."""
+    if array.flags.aligned and all(stride % array.itemsize == 0 for stride in array.strides):
+        return array
+    return np.ascontiguousarray(array)
+
+
+@lru_cache(maxsize=_PROGRAMS)
+def program_for(
+    plan: Plan,
+    x_strides: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    activation: str = "none",
+    slope: float = 0.0,
+) -> Program:
+    """The program that computes a plan on arrays with these strides (in bytes)."""
+    return program(_problem(plan, x_strides, y_strides, activation, slope), named(plan.target))
+
+
+def outline(
+    plan: Plan,
+    x_strides: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    activation: str = "none",
+    slope: float = 0.0,
+) -> Program:
+    """The program of a plan for any target, only to be read: nothing is compiled.
+
+    The strides (in bytes) are those of the array that is read and of the one that is written; of the weight
+    gradient, of the two that are read.
+    """
+    target = named(plan.target)
+    if plan.operation == "weight_gradient":
+        problem = _weight_problem(plan, x_strides, y_strides)
+        return weights_program.program(problem, target, load=False).program
+    return program(_problem(plan, x_strides, y_strides, activation, slope), target, load=False)
+
+
+@lru_cache(maxsize=_PROGRAMS)
+def _weight_program(plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]) -> WeightProgram:
+    return weights_program.program(_weight_problem(plan, x_strides, gy_strides), named(plan.target))
+
+
+def forget() -> None:
+    """Forget all programs."""
+    program_for.cache_clear()
+    _weight_program.cache_clear()
+
+
+def _weight_problem(plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]) -> WeightProblem:
+    dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
+    x_steps, g_steps = _steps(x_strides, itemsize), _steps(gy_strides, itemsize)
+    return WeightProblem(dims, plan.dtype, x_steps, g_steps, _by_channels(dims, x_steps, g_steps))
+
+
+def _problem(
+    plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ...], activation: str, slope: float
+) -> Problem:
+    dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
+    x_steps, y_steps = _steps(x_strides, itemsize), _steps(y_strides, itemsize)
+    backwards = plan.operation == "data_gradient"
+    return Problem(
+        dims.adjoint() if backwards else dims,
+        plan.dtype,
+        x_steps,
+        y_steps,
+        backwards,
+        _by_channels(dims, x_steps, y_steps),
+        activation,
+        slope,
+    )
+
+
+def _by_channels(dims: ConvDims, x_steps: tuple[int, ...], y_steps: tuple[int, ...]) -> bool:
+    """Whether vectors run along the channels: each on its own, and innermost in both arrays."""
+    depthwise = dims.groups == dims.in_channels == dims.out_channels
+    return depthwise and x_steps[1] == y_steps[1] == 1 and dims.groups > 1
+
+
+def _steps(strides: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    return tuple(stride // itemsize for stride in strides)
+
+
+def _conv(plan: Plan) -> ConvDims:
+    assert isinstance(plan.dims, ConvDims)
+    return plan.dims

@@ -1,0 +1,168 @@
+"""One unit of work: a block of places of a few planes. Packs, sums, stores.
+
+Schedule:
+
+    for each plane of the unit (a group of a sample):
+        for each input channel of the group: pack its block
+        for outputs of the group, a few at a time:
+            for each run of the block: sums over the taps
+            for each of them, if the sums went to scratch: put them where they belong
+"""
+
+from __future__ import annotations
+
+from tilewright.kernel.builder import Function, Value
+from tilewright.kernel.planes import pack, put, taps
+from tilewright.kernel.tiles.fields import Fields
+from tilewright.plan.target import Target
+
+_ARRAYS = ("x", "w", "bias", "y")
+_FUNCTIONS = ("pack", "sum", "sum_rest", "put")
+_TABLES = ("blocks", "lines", "columns", "runs", "stores", "taps", "segments")
+FIELDS = Fields(
+    *_ARRAYS,
+    # functions; outputs beyond a multiple of ``at_once`` have one of their own, or 0
+    *_FUNCTIONS,
+    # tables; the first says of each block where its entries in the others are, and how many
+    *_TABLES,
+    # planes: samples × groups
+    "block_count", "planes", "planes_a_unit", "groups",
+    # a group's channels
+    "inputs", "outputs", "at_once",
+    # strides, in elements
+    "x_sample", "x_group", "x_channel", "x_step",
+    "y_sample", "y_group", "y_channel", "y_step",
+    "w_group", "w_output", "bias_group",
+    # what is packed
+    "phases", "phase", "places", "channel", "lanes", "lanes_last",
+    # scratch for sums, or none (0): where, and elements of an output
+    "sums", "sums_output",
+    # along the channels: the number of taps and where a vector of channels' weights are turned to, or 0
+    "turns", "turned", "samples",
+    "put_step",
+    # as doubles
+    "fill", "slope",
+)  # fmt: skip
+
+#: Words of a block: the first of its lines, columns, runs and stores, each with their number.
+BLOCK_WORDS = 8
+
+
+def name(scalar: str) -> str:
+    """The symbol of the function."""
+    return f"planes_{scalar}"
+
+
+def emit(target: Target, scalar: str) -> str:
+    """The function."""
+    f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    table = f["args"]
+    word = {key: FIELDS.read(f, table, key) for key in FIELDS.names if key not in ("fill", "slope")}
+    fill, slope = (f.load("double", table, FIELDS.place[key]) for key in ("fill", "slope"))
+    pointer = {key: f.pointer(word[key]) for key in (*_ARRAYS, *_FUNCTIONS, *_TABLES)}
+    bias = pointer["bias"]
+    block = f.at(pointer["blocks"], "i64", f["unit"] % word["block_count"] * BLOCK_WORDS)
+    lines, line_count, columns, _, runs, run_count, stores, store_count = (
+        f.load("i64", block, i) for i in range(BLOCK_WORDS)
+    )
+    lines_at = f.at(pointer["lines"], "i64", lines * 2)
+    columns_at = f.at(pointer["columns"], "i64", columns * 3)
+    runs_at = f.at(pointer["runs"], "i64", runs * 4)
+    stores_at = f.at(pointer["stores"], "i64", stores * 3)
+    first = f["unit"] // word["block_count"] * word["planes_a_unit"]
+    last = f.least(first + word["planes_a_unit"], word["planes"])
+    sums = f.at(f["scratch"], scalar, word["sums"])
+    direct = word["sums"].equals(0)
+    turns = word["turns"].differs(0)
+    with f.loop(last, start=first, name="plane") as plane:
+        # Along the channels, samples follow each other in a unit: their weights are turned once.
+        one, other = plane // word["groups"], plane % word["groups"]
+        sample = f.select(turns, plane % word["samples"], one)
+        group = f.select(turns, plane // word["samples"], other)
+        x = f.at(pointer["x"], scalar, sample * word["x_sample"] + group * word["x_group"])
+        y = f.at(pointer["y"], scalar, sample * word["y_sample"] + group * word["y_group"])
+        own = f.at(pointer["w"], scalar, group * word["w_group"])
+        turned = f.at(f["scratch"], scalar, word["turned"])
+        w = f.select(turns, turned, own)
+        lanes = f.select((group + 1).equals(word["groups"]), word["lanes_last"], word["lanes"])
+        with (
+            f.when(turns & (plane.equals(first) | sample.equals(0))),
+            f.loop(lanes, name="lane") as lane,
+            f.loop(word["turns"], name="tap") as tap,
+        ):
+            number = f.load(scalar, own, lane * word["turns"] + tap)
+            f.store(number, turned, tap * word["lanes"] + lane)
+        with f.loop(word["inputs"], name="channel") as channel:
+            f.call(
+                pointer["pack"],
+                *_in_order(
+                    pack.ARGUMENTS,
+                    x=f.at(x, scalar, channel * word["x_channel"]),
+                    lines=lines_at,
+                    count=line_count,
+                    columns=columns_at,
+                    phases=word["phases"],
+                    to=f.at(f["scratch"], scalar, channel * word["channel"]),
+                    phase=word["phase"],
+                    places=word["places"],
+                    step=word["x_step"],
+                    lanes=lanes,
+                    fill=fill,
+                ),
+            )
+        to_base = f.select(direct, y, sums)
+        to_step = f.select(direct, word["y_channel"], word["sums_output"])
+        with f.loop(word["outputs"], step=word["at_once"], name="outputs") as output:
+            left = word["outputs"] - output
+            function = f.select(left < word["at_once"], pointer["sum_rest"], pointer["sum"])
+            weights = f.at(w, scalar, output * word["w_output"])
+            # What goes to scratch is put where it belongs before the next outputs come.
+            to_outputs = f.at(to_base, scalar, f.select(direct, output * to_step, f.number("i64", 0)))
+            bias_at = f.select(
+                bias.equals(f.null()),
+                f.null(),
+                f.at(bias, scalar, group * word["bias_group"] + output, wild=True),
+            )
+            with f.loop(run_count, name="run") as run:
+                entry = f.at(runs_at, "i64", run * 4)
+                start, to, count, combination = (f.load("i64", entry, i) for i in range(4))
+                segment = f.at(pointer["segments"], "i64", combination * 2)
+                f.call(
+                    function,
+                    *_in_order(
+                        taps.ARGUMENTS,
+                        x=f.at(f["scratch"], scalar, start),
+                        taps=f.at(pointer["taps"], "i64", f.load("i64", segment) * 2),
+                        count=f.load("i64", segment, 1),
+                        w=weights,
+                        w_step=word["w_output"],
+                        bias=bias_at,
+                        to=f.at(to_outputs, scalar, to),
+                        to_step=to_step,
+                        pixel=word["y_step"],
+                        places=count,
+                        lanes=lanes,
+                        slope=slope,
+                    ),
+                )
+            some = f.least(left, word["at_once"])
+            with f.when(direct.equals(0)), f.loop(some, name="put") as number:
+                f.call(
+                    pointer["put"],
+                    *_in_order(
+                        put.ARGUMENTS,
+                        **{"from": f.at(sums, scalar, number * word["sums_output"])},
+                        stores=stores_at,
+                        count=store_count,
+                        to=f.at(y, scalar, (output + number) * word["y_channel"]),
+                        step=word["put_step"],
+                    ),
+                )
+    f.give()
+    return f.text()
+
+
+def _in_order(arguments: dict[str, str], **values: Value) -> list[Value]:
+    """The values in the order of a function's arguments."""
+    assert set(values) == set(arguments)
+    return [values[key] for key in arguments]

@@ -1,0 +1,203 @@
+"""How a block lies in scratch, and the tables that say what is copied, computed and stored.
+
+The packed block of a channel, its phases and axes from outside to inside:
+
+    [phase of the last axis][phases of the other axes][places of the other axes][places of the last axis]
+
+so that a tap is one offset, the same for all places of all blocks. Tables are made when a geometry is first
+met; they have a few words for each line of the arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.kernel.planes.axes import Axis
+
+Steps = Sequence[int]
+Table = npt.NDArray[Any]
+
+#: The source of a line of padding; those of samples may be negative, as strides may be.
+NOWHERE = -(1 << 62)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: first place and number of places on each axis."""
+
+    first: tuple[int, ...]
+    count: tuple[int, ...]
+
+
+class Layout:
+    """A problem's blocks, for packed places of ``unit`` elements.
+
+    Args:
+        axes: at least two.
+        block: the most places of each axis in a block.
+        x_steps: strides of the array that is read, in elements, by axis.
+        y_steps: those of the array that is written.
+        unit: elements of a packed place: 1, or a vector of channels.
+        slack: elements that may be written or read behind a phase.
+    """
+
+    def __init__(
+        self,
+        axes: Sequence[Axis],
+        block: tuple[int, ...],
+        x_steps: Steps,
+        y_steps: Steps,
+        unit: int,
+        slack: int,
+    ) -> None:
+        self.axes, self.block = list(axes), block
+        self.x_steps, self.y_steps, self.unit = x_steps, y_steps, unit
+        self.extent = [size + axis.reach for size, axis in zip(block, axes, strict=True)]
+        steps = [1]
+        for size in reversed(self.extent[1:]):
+            steps.append(steps[-1] * size)
+        #: packed places from one place to the next, by axis
+        self.steps = steps[::-1]
+        self.places = math.prod(self.extent)
+        self.lead_phases = list(product(*(range(len(axis.in_phases)) for axis in axes[:-1])))
+        slack_places = -(-slack // unit)
+        #: places of one phase of the last axis
+        self.phase = len(self.lead_phases) * self.places + slack_places
+        #: elements of one channel's packed block
+        self.channel = len(axes[-1].in_phases) * self.phase * unit
+        #: phases of the outputs
+        self.combinations = list(product(*(range(axis.out_step) for axis in axes)))
+
+    def taps(self, combination: tuple[int, ...]) -> list[tuple[int, int]]:
+        """The offsets (in elements) of the taps of some outputs, and their places in the kernel, flat."""
+        found = []
+        size = [len(axis.taps) for axis in self.axes]
+        for taps in product(*(axis.taps for axis in self.axes)):
+            if any(tap.out_phase != phase for tap, phase in zip(taps, combination, strict=True)):
+                continue
+            lead = self.lead_phases.index(tuple(tap.in_phase for tap in taps[:-1]))
+            offset = taps[-1].in_phase * self.phase + lead * self.places
+            offset += sum(tap.shift * step for tap, step in zip(taps, self.steps, strict=True))
+            place = 0
+            for tap, count in zip(taps, size, strict=True):
+                place = place * count + tap.place
+            found.append((offset * self.unit, place))
+        return found
+
+    def blocks(self) -> list[Block]:
+        """All blocks of a plane, in order."""
+        starts = [range(0, axis.count, size) for axis, size in zip(self.axes, self.block, strict=True)]
+        return [
+            Block(
+                first,
+                tuple(
+                    min(size, axis.count - f)
+                    for f, size, axis in zip(first, self.block, self.axes, strict=True)
+                ),
+            )
+            for first in product(*starts)
+        ]
+
+    def lines(self, block: Block) -> Table:
+        """What is to be packed, in the order of where it goes: where the samples' line begins, and where to.
+
+        The source of a line of padding is :data:`NOWHERE`.
+        """
+        leads = self.axes[:-1]
+        found = []
+        for number, phases in enumerate(self.lead_phases):
+            source = np.zeros((1,) * len(leads), np.int64)
+            there = np.ones((1,) * len(leads), bool)
+            for one, (axis, phase) in enumerate(zip(leads, phases, strict=True)):
+                samples = axis.samples(phase, block.first[one], block.count[one] + axis.reach)
+                shape = self._along(one, len(samples))
+                source = source + (samples * self.x_steps[one]).reshape(shape)
+                there = there & ((samples >= 0) & (samples < axis.size)).reshape(shape)
+            counts = [block.count[one] + axis.reach for one, axis in enumerate(leads)]
+            to = number * self.places + self._places(counts)
+            found.append(
+                np.stack([np.where(there, source, NOWHERE).ravel(), (to * self.unit).ravel()], axis=1)
+            )
+        return np.concatenate(found)
+
+    def columns(self, block: Block) -> Table:
+        """The last axis of every line, by phase: where samples begin and end, and the first one's place."""
+        axis = self.axes[-1]
+        count = block.count[-1] + axis.reach
+        found = []
+        for phase in range(len(axis.in_phases)):
+            low, high, sample = axis.valid(phase, block.first[-1], count)
+            found.append((low, high, sample * self.x_steps[-1]))
+        return np.array(found, np.int64)
+
+    def runs_by_line(self, block: Block) -> Table:
+        """The runs that are stored as they are computed, a line at a time.
+
+        Each is where it begins, where it goes, how many places it has, and the number of its combination of
+        phases.
+        """
+        found = [np.zeros((0, 4), np.int64)]
+        for number, combination in enumerate(self.combinations):
+            count, start, to = self._lines_written(block, combination)
+            some = np.full_like(start, count)
+            found.append(np.stack([start * self.unit, to, some, np.full_like(start, number)], axis=1))
+        return np.concatenate(found)
+
+    def runs_through(self, block: Block) -> Table:
+        """The runs over several lines, and what lies between them, into scratch."""
+        starts = self._places(block.count[:-2]).ravel()
+        count = (block.count[-2] - 1) * self.steps[-2] + block.count[-1]
+        some = np.full_like(starts, count)
+        return np.concatenate(
+            [
+                np.stack([starts, number * self.places + starts, some, np.full_like(starts, number)], axis=1)
+                for number in range(len(self.combinations))
+            ]
+        )
+
+    def stores(self, block: Block) -> Table:
+        """After runs through: for each line and phase, where it lies, where it goes, and how many outputs."""
+        found = [np.zeros((0, 3), np.int64)]
+        for number, combination in enumerate(self.combinations):
+            count, start, to = self._lines_written(block, combination)
+            found.append(np.stack([number * self.places + start, to, np.full_like(start, count)], axis=1))
+        return np.concatenate(found)
+
+    def _lines_written(self, block: Block, combination: tuple[int, ...]) -> tuple[int, Table, Table]:
+        """How many outputs a line has; for each line, its packed place and where it is written."""
+        last = self.axes[-1]
+        count = last.outputs(combination[-1], block.first[-1], block.count[-1])
+        counts = [
+            axis.outputs(phase, first, size) if count else 0
+            for axis, phase, first, size in zip(
+                self.axes[:-1], combination, block.first, block.count, strict=False
+            )
+        ]
+        to = np.full(
+            (1,) * len(counts), (block.first[-1] * last.out_step + combination[-1]) * self.y_steps[-1]
+        )
+        for one, size in enumerate(counts):
+            axis = self.axes[one]
+            outputs = (block.first[one] + np.arange(size)) * axis.out_step + combination[one]
+            to = to + (outputs * self.y_steps[one]).reshape(self._along(one, size))
+        return count, self._places(counts).ravel(), to.ravel()
+
+    def _places(self, counts: Sequence[int]) -> Table:
+        """The packed places of the first ``counts`` on the first axes."""
+        found = np.zeros((1,) * len(counts), np.int64)
+        for one, count in enumerate(counts):
+            shape = [1] * len(counts)
+            shape[one] = count
+            found = found + (np.arange(count) * self.steps[one]).reshape(shape)
+        return found
+
+    def _along(self, one: int, count: int) -> tuple[int, ...]:
+        """The shape of numbers along one of the axes but the last."""
+        return tuple(count if axis == one else 1 for axis in range(len(self.axes) - 1))

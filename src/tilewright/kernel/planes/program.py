@@ -1,0 +1,217 @@
+"""A window operation over few channels as a program: blocks, tables and functions chosen once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tilewright.geometry import ConvDims
+from tilewright.kernel.planes import driver, pack, put, taps
+from tilewright.kernel.planes.axes import NONE, axes_of, block_of
+from tilewright.kernel.planes.layout import Layout
+from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, up, words_of
+from tilewright.plan.target import Target, host
+
+Array = npt.NDArray[Any]
+Steps = tuple[int, ...]
+Table = npt.NDArray[Any]
+
+# A packed block, at most: with its sums it stays in the second-level cache of current cores (512 KiB and
+# more), beside what is being read and written.
+PACKED_BYTES = 128 << 10
+# A unit does at least so many products: some 10 µs.
+WORK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is computed.
+
+    Attributes:
+        dims: a geometry in forward form; of a data gradient, its adjoint.
+        dtype: of all arrays.
+        x_steps: strides of the array that is read, in elements.
+        y_steps: those of the array that is written.
+        backwards: the weights are those of the forward geometry, from which a data gradient is made.
+        by_channels: vectors along the channels; depthwise without multiplier, channels innermost.
+        activation: applied as outputs are stored.
+        slope: leaky ReLU's.
+    """
+
+    dims: ConvDims
+    dtype: str
+    x_steps: Steps
+    y_steps: Steps
+    backwards: bool
+    by_channels: bool
+    activation: str = "none"
+    slope: float = 0.0
+
+
+def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
+    """The program for a problem; without ``load`` nothing is compiled: it can be read, but not run."""
+    target = target or host()
+    dims, scalar = problem.dims, SCALARS[problem.dtype]
+    itemsize = np.dtype(problem.dtype).itemsize
+    width = target.vector_bytes // itemsize
+    by_channels = problem.by_channels
+    unit = width if by_channels else 1
+    axes = axes_of(dims, flipped=problem.backwards)
+    x_steps, y_steps = problem.x_steps[2:], problem.y_steps[2:]
+    if len(axes) < 2:
+        axes, x_steps, y_steps = [NONE, *axes], (0, *x_steps), (0, *y_steps)
+    inputs, outputs = dims.in_channels // dims.groups, dims.out_channels // dims.groups
+    at_once = min(outputs, taps.MOST_OUTPUTS)
+    # Elements of a place: in each phase of what is read, and in each of what is written.
+    each = math.prod(len(axis.in_phases) for axis in axes) * (1 if by_channels else inputs)
+    if not by_channels:
+        each += math.prod(axis.out_step for axis in axes) * at_once
+    block = block_of(axes, PACKED_BYTES // (itemsize * unit * each), 4 * width // unit)
+    # Vectors may read and write beyond the last place of a run.
+    slack = taps.vectors(target, 1) * width
+    layout = Layout(axes, block, x_steps, y_steps, unit, slack)
+    through = not by_channels and _through(layout, width)
+    # -- tables
+    tables = Tables("lines", "columns", "runs", "stores")
+    for one in layout.blocks():
+        tables.add(
+            lines=layout.lines(one),
+            columns=layout.columns(one),
+            runs=layout.runs_through(one) if through else layout.runs_by_line(one),
+            stores=layout.stores(one) if through else None,
+        )
+    tap_table: list[int] = []
+    segments: list[int] = []
+    kernel_size = dims.taps
+    for combination in layout.combinations:
+        found = layout.taps(combination)
+        segments += (len(tap_table) // 2, len(found) * (1 if by_channels else inputs))
+        for channel in range(1 if by_channels else inputs):
+            for offset, place in found:
+                # Forward, a group's weights are (outputs, inputs, taps); of a gradient, its outputs are the
+                # second axis.
+                if by_channels:
+                    weight = place * width
+                elif problem.backwards:
+                    weight = channel * outputs * kernel_size + place
+                else:
+                    weight = channel * kernel_size + place
+                tap_table += (channel * layout.channel + offset, weight)
+    # -- units
+    groups = -(-dims.in_channels // width) if by_channels else dims.groups
+    planes = dims.batch * groups
+    block_count = tables.count
+    work = max(int(np.prod(block)) * inputs * outputs * kernel_size * unit, 1)
+    planes_a_unit = min(max(WORK // work, 1), planes) if block_count == 1 else 1
+    units = -(-planes // planes_a_unit) * block_count
+    # -- scratch
+    packed = up((1 if by_channels else inputs) * layout.channel + slack, 64)
+    sums_output = up(len(layout.combinations) * layout.places + slack, 16) if through else 0
+    turned = kernel_size * width if by_channels else 0
+    scratch = (packed + at_once * sums_output + turned) * itemsize
+    # -- functions
+    x_step = axes[-1].in_step * x_steps[-1]
+    schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
+    put_step = axes[-1].out_step * y_steps[-1]
+    put_schedule = "one" if put_step == 1 else "any"
+    side, act = ("channels", "pixels")[not by_channels], problem.activation
+    rest = outputs % at_once
+    kernels: Kernels = {
+        "driver": (driver.name(scalar), lambda t: driver.emit(t, scalar)),
+        "pack": (pack.name(scalar, schedule), lambda t: pack.emit(t, scalar, schedule)),
+        "sum": (taps.name(scalar, side, at_once, act), lambda t: taps.emit(t, scalar, side, at_once, act)),
+    }
+    if rest:
+        kernels["sum_rest"] = (
+            taps.name(scalar, side, rest, act),
+            lambda t: taps.emit(t, scalar, side, rest, act),
+        )
+    if through:
+        kernels["put"] = (put.name(scalar, put_schedule), lambda t: put.emit(t, scalar, put_schedule))
+    addresses = addresses_of(kernels, target, load)
+    x_group, y_group = (
+        (width, width) if by_channels else (inputs * problem.x_steps[1], outputs * problem.y_steps[1])
+    )
+    words: Words = {
+        **tables.words(), "taps": table(tap_table), "segments": table(segments),
+        "block_count": block_count, "planes": planes, "planes_a_unit": planes_a_unit, "groups": groups,
+        "inputs": 1 if by_channels else inputs, "outputs": outputs, "at_once": at_once,
+        "x_sample": problem.x_steps[0], "x_group": x_group, "x_channel": problem.x_steps[1], "x_step": x_step,
+        "y_sample": problem.y_steps[0], "y_group": y_group, "y_channel": problem.y_steps[1],
+        "y_step": put_step if by_channels else 1,
+        "w_group": (width if by_channels else outputs * inputs) * kernel_size,
+        "w_output": kernel_size * (1 if problem.backwards else inputs),
+        "bias_group": width if by_channels else outputs,
+        "phases": len(axes[-1].in_phases), "phase": layout.phase * unit, "places": layout.extent[-1],
+        "channel": layout.channel,
+        "lanes": width, "lanes_last": dims.in_channels - (groups - 1) * width if by_channels else width,
+        "turns": kernel_size if by_channels else 0, "turned": packed, "samples": dims.batch,
+        "sums": packed if through else 0, "sums_output": sums_output, "put_step": put_step,
+        "fill": 0, "slope": int(np.float64(problem.slope).view(np.int64)),
+        **addresses,
+    }  # fmt: skip
+    values, kept = words_of(driver.FIELDS, words)
+    about: dict[str, int | str] = {
+        "side": "by_channels" if by_channels else "by_pixels", "vectors": taps.vectors(target, at_once),
+        "scalars": at_once, "panel": width, "channels": inputs, "channel_block": inputs,
+        "outputs": outputs, "output_block": at_once, "lines": axes[-2].count, "line_block": block[-2],
+        "columns": axes[-1].count, "column_block": block[-1],
+    }  # fmt: skip
+    return Program(addresses["driver"], values, units, scratch, kept, kernels, driver.FIELDS, about)
+
+
+def _through(layout: Layout, width: int) -> bool:
+    """Whether runs go through several lines, and what lies between them, into scratch.
+
+    They must where outputs don't follow each other in memory. Else it pays if lines are so short that their
+    last vectors are mostly empty; what is then stored twice costs about as much as a tap.
+    """
+    if layout.axes[-1].out_step * layout.y_steps[-1] != 1:
+        return True
+    lines, line = layout.block[-2], layout.block[-1]
+    taps = sum(len(layout.taps(one)) for one in layout.combinations) / len(layout.combinations)
+    by_line = lines * -(-line // width) * taps
+    through = -(-((lines - 1) * layout.steps[-2] + line) // width) * (taps + 2) + 2 * lines
+    return through < by_line
+
+
+class Tables:
+    """Tables of all blocks, end to end, and one that says for each block where its entries are.
+
+    That one has two words for each table and block: the first entry, and how many there are.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self._parts: dict[str, list[Table]] = {name: [] for name in names}
+        self._lengths = dict.fromkeys(names, 0)
+        self._blocks: list[int] = []
+        self.count = 0
+
+    def add(self, **parts: Table | None) -> None:
+        """The entries of the next block."""
+        for name in self.names:
+            part = parts[name]
+            length = 0 if part is None else len(part)
+            self._blocks += (self._lengths[name], length)
+            if part is not None:
+                self._parts[name].append(part)
+                self._lengths[name] += length
+        self.count += 1
+
+    def words(self) -> dict[str, Table]:
+        """The tables by name, and "blocks"."""
+        found = {
+            name: np.concatenate(parts).astype(np.int64, copy=False) if parts else np.zeros(1, np.int64)
+            for name, parts in self._parts.items()
+        }
+        return {"blocks": table(self._blocks), **found}
+
+
+def table(numbers: list[int]) -> npt.NDArray[np.int64]:
+    """Words whose address a driver is given: never none."""
+    return np.array(numbers or [0], np.int64)

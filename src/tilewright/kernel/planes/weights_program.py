@@ -1,0 +1,152 @@
+"""The weight gradient of a window operation over few channels as a program."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.geometry import ConvDims
+from tilewright.kernel.planes import dots, pack, weights_driver
+from tilewright.kernel.planes.axes import NONE, axes_of, block_of
+from tilewright.kernel.planes.layout import Layout
+from tilewright.kernel.planes.program import PACKED_BYTES, WORK, Tables, table
+from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, up, words_of
+from tilewright.plan.target import Target, host
+
+Steps = tuple[int, ...]
+
+# The sum over all samples and blocks is cut into at most so many shares, which are added in order at the end:
+# enough for many threads to have work, however few groups there are.
+_SHARES = 32
+
+
+@dataclass(frozen=True)
+class WeightProblem:
+    """What is computed: the forward geometry, strides of x and of y's gradient in elements."""
+
+    dims: ConvDims
+    dtype: str
+    x_steps: Steps
+    g_steps: Steps
+    by_channels: bool
+
+
+@dataclass(frozen=True)
+class WeightProgram:
+    """A program, and how many shares of the sum it gives. Each is as large as the weights.
+
+    Along the channels a share is (taps, channels) with ``padded`` channels.
+    """
+
+    program: Program
+    shares: int
+    padded: int
+
+
+def program(problem: WeightProblem, target: Target | None = None, *, load: bool = True) -> WeightProgram:
+    """The program for a problem; without ``load`` nothing is compiled: it can be read, but not run."""
+    target = target or host()
+    dims, scalar = problem.dims, SCALARS[problem.dtype]
+    itemsize = np.dtype(problem.dtype).itemsize
+    width = target.vector_bytes // itemsize
+    by_channels = problem.by_channels
+    unit = width if by_channels else 1
+    axes = axes_of(dims)
+    x_steps, g_steps = problem.x_steps[2:], problem.g_steps[2:]
+    if len(axes) < 2:
+        axes, x_steps, g_steps = [NONE, *axes], (0, *x_steps), (0, *g_steps)
+    inputs, outputs = dims.in_channels // dims.groups, dims.out_channels // dims.groups
+    if by_channels:
+        inputs = outputs = 1
+    each = inputs * math.prod(len(axis.in_phases) for axis in axes) + (0 if by_channels else outputs)
+    block = block_of(axes, PACKED_BYTES // (itemsize * unit * each), 4 * width // unit)
+    slack = width
+    layout = Layout(axes, block, x_steps, g_steps, unit, slack)
+    tables = Tables("lines", "columns", "g_lines", "g_columns", "runs")
+    for one in layout.blocks():
+        runs, g_lines, g_columns = layout.runs_by_line(one), None, None
+        if not by_channels:
+            # What g is packed from: its lines without their columns, which lie as those of x do.
+            column = one.first[-1] * g_steps[-1]
+            g_lines = np.stack([runs[:, 1] - column, runs[:, 0]], axis=1)
+            g_columns = np.array([(0, one.count[-1], column)])
+            runs = layout.runs_through(one)
+            runs[:, 1] = runs[:, 0]
+        tables.add(
+            lines=layout.lines(one),
+            columns=layout.columns(one),
+            g_lines=g_lines,
+            g_columns=g_columns,
+            runs=runs,
+        )
+    # -- taps: those that fill up the last pass read the first one's samples, and nobody reads their sums
+    offsets = [offset for offset, _ in layout.taps(layout.combinations[0])]
+    at_once = min(outputs, dots.MOST_OUTPUTS)
+    taps_at_once = dots.taps_at_once(target, len(offsets), at_once)
+    passes = -(-len(offsets) // taps_at_once)
+    offsets += [offsets[0]] * (passes * taps_at_once - len(offsets))
+    # -- units
+    groups = -(-dims.in_channels // width) if by_channels else dims.groups
+    block_count = tables.count
+    items = dims.batch * block_count
+    work = max(math.prod(block) * inputs * outputs * dims.taps * unit, 1)
+    items_a_unit = min(max(WORK // work, -(-items // _SHARES), 1), items)
+    shares = -(-items // items_a_unit)
+    units = groups * shares
+    # -- scratch
+    g_at = up(inputs * layout.channel + slack, 64)
+    g_size = 0 if by_channels else up(layout.places + slack, 16)
+    sums_at = up(g_at + outputs * g_size, 64)
+    scratch = (sums_at + outputs * inputs * passes * taps_at_once * width) * itemsize
+    # -- functions
+    x_step, g_step = axes[-1].in_step * x_steps[-1], g_steps[-1]
+    schedules = {1: "one", 2: "two"}
+    schedule = "channels" if by_channels else schedules.get(x_step, "any")
+    side = "channels" if by_channels else "pixels"
+    rest = outputs % at_once
+    kernels: Kernels = {
+        "driver": (weights_driver.name(scalar, side), lambda t: weights_driver.emit(t, scalar, side)),
+        "pack": (pack.name(scalar, schedule), lambda t: pack.emit(t, scalar, schedule)),
+        "dot": (
+            dots.name(scalar, side, at_once, taps_at_once),
+            lambda t: dots.emit(t, scalar, side, at_once, taps_at_once),
+        ),
+    }
+    if not by_channels:
+        g_schedule = schedules.get(g_step, "any")
+        kernels["pack_g"] = (pack.name(scalar, g_schedule), lambda t: pack.emit(t, scalar, g_schedule))
+    if rest:
+        kernels["dot_rest"] = (
+            dots.name(scalar, side, rest, taps_at_once),
+            lambda t: dots.emit(t, scalar, side, rest, taps_at_once),
+        )
+    addresses = addresses_of(kernels, target, load)
+    padded = groups * width
+    words: Words = {
+        **tables.words(), "taps": table(offsets),
+        "block_count": block_count, "items": items, "items_a_unit": items_a_unit, "shares": shares,
+        "inputs": inputs, "outputs": outputs, "at_once": at_once,
+        "tap_count": dims.taps, "taps_at_once": taps_at_once, "passes": passes,
+        "x_sample": problem.x_steps[0], "x_channel": problem.x_steps[1], "x_step": x_step,
+        "x_group": width if by_channels else inputs * problem.x_steps[1],
+        "g_sample": problem.g_steps[0], "g_channel": problem.g_steps[1], "g_step": g_step,
+        "g_group": width if by_channels else outputs * problem.g_steps[1],
+        "out_share": dims.taps * padded if by_channels else math.prod(dims.weight_shape),
+        "out_group": width if by_channels else outputs * inputs * dims.taps,
+        "phases": len(axes[-1].in_phases), "phase": layout.phase * unit, "places": layout.extent[-1],
+        "channel": layout.channel, "g_size": g_size, "groups": groups,
+        "lanes": width, "lanes_last": dims.in_channels - (groups - 1) * width if by_channels else width,
+        "g_at": g_at, "sums_at": sums_at,
+        **addresses,
+    }  # fmt: skip
+    values, kept = words_of(weights_driver.FIELDS, words)
+    about: dict[str, int | str] = {
+        "side": "by_channels" if by_channels else "by_pixels", "vectors": taps_at_once, "scalars": at_once,
+        "panel": width, "channels": inputs, "channel_block": inputs, "outputs": outputs,
+        "output_block": at_once, "lines": axes[-2].count, "line_block": block[-2],
+        "columns": axes[-1].count, "column_block": block[-1], "shares": shares, "padded": padded,
+    }  # fmt: skip
+    found = Program(addresses["driver"], values, units, scratch, kept, kernels, weights_driver.FIELDS, about)
+    return WeightProgram(found, shares, padded)
