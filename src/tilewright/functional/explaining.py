@@ -53,7 +53,7 @@ def explain(
     >>> explanation.plan.family
     'numpy-pointwise'
     >>> explanation.answers[0]
-    ('tiles-pointwise', 'declines: it computes float32 and float64 only')
+    ('planes', 'declines: it computes float32 and float64 only')
     """
     if not isinstance(operation, str) or operation not in CONV_OPERATIONS:
         raise ArgumentError(

@@ -130,11 +130,12 @@ def axes_of(dims: ConvDims, *, flipped: bool = False) -> list[Axis]:
     ]
 
 
-def block_of(axes: Sequence[Axis], room: int, least_line: int) -> tuple[int, ...]:
+def block_of(axes: Sequence[Axis], room: int, least_line: int, good_line: int) -> tuple[int, ...]:
     """How many places of each axis are worked on at a time, so that at most ``room`` are packed.
 
-    Neighbouring blocks both pack the samples that both reach, so the axis grows where that costs most. The
-    last axis is whole or at least ``least_line`` long if possible: it is what vectors run along.
+    The last axis is what vectors run along: it is at least ``least_line`` long if there are so many, and
+    comes first up to ``good_line``. Then, as neighbouring blocks both pack the samples that both reach, the
+    axis grows where that costs most.
     """
     block = [1] * len(axes)
 
@@ -147,8 +148,8 @@ def block_of(axes: Sequence[Axis], room: int, least_line: int) -> tuple[int, ...
     block[-1] = min(axes[-1].count, least_line)
     while True:
         best, gain = None, 1.0
-        for number, axis in enumerate(axes):
-            size = block[number]
+        for number in range(len(axes) - 1, -1, -1):
+            axis, size = axes[number], block[number]
             if size == axis.count:
                 continue
             larger = min(2 * size, axis.count)
@@ -156,8 +157,11 @@ def block_of(axes: Sequence[Axis], room: int, least_line: int) -> tuple[int, ...
             if packed(trial) > room:
                 continue
             saved = (1 + axis.reach / size) / (1 + axis.reach / larger)
-            # Equal gains go to the last axis: long lines are what caches and vectors like.
-            if saved > gain or (saved == gain and best is None) or number == len(axes) - 1:
+            if number == len(axes) - 1 and size < good_line:
+                best = trial
+                break
+            # Of equal gains, the last axis': long lines are what caches and vectors like.
+            if saved > gain or best is None:
                 best, gain = trial, saved
         if best is None:
             return tuple(_evened(axis.count, size) for axis, size in zip(axes, block, strict=True))

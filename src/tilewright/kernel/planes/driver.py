@@ -31,8 +31,10 @@ FIELDS = Fields(
     "inputs", "outputs", "at_once",
     # strides, in elements
     "x_sample", "x_group", "x_channel", "x_step",
-    "y_sample", "y_group", "y_channel", "y_step",
-    "w_group", "w_output", "bias_group",
+    "y_sample", "y_group", "y_channel",
+    "w_group", "w_output", "w_next", "bias_group",
+    # from a neighbour to the next: packed, and as it is written
+    "x_next", "to_next",
     # what is packed
     "phases", "phase", "places", "channel", "lanes", "lanes_last",
     # scratch for sums, or none (0): where, and elements of an output
@@ -67,7 +69,7 @@ def emit(target: Target, scalar: str) -> str:
     )
     lines_at = f.at(pointer["lines"], "i64", lines * 2)
     columns_at = f.at(pointer["columns"], "i64", columns * 3)
-    runs_at = f.at(pointer["runs"], "i64", runs * 4)
+    runs_at = f.at(pointer["runs"], "i64", runs * 5)
     stores_at = f.at(pointer["stores"], "i64", stores * 3)
     first = f["unit"] // word["block_count"] * word["planes_a_unit"]
     last = f.least(first + word["planes_a_unit"], word["planes"])
@@ -124,23 +126,27 @@ def emit(target: Target, scalar: str) -> str:
                 f.at(bias, scalar, group * word["bias_group"] + output, wild=True),
             )
             with f.loop(run_count, name="run") as run:
-                entry = f.at(runs_at, "i64", run * 4)
-                start, to, count, combination = (f.load("i64", entry, i) for i in range(4))
-                segment = f.at(pointer["segments"], "i64", combination * 2)
+                entry = f.at(runs_at, "i64", run * 5)
+                start, to, places, neighbours, combination = (f.load("i64", entry, i) for i in range(5))
+                segment = f.at(pointer["segments"], "i64", combination * 3)
                 f.call(
                     function,
                     *_in_order(
                         taps.ARGUMENTS,
                         x=f.at(f["scratch"], scalar, start),
-                        taps=f.at(pointer["taps"], "i64", f.load("i64", segment) * 2),
+                        columns=f.at(pointer["taps"], "i64", f.load("i64", segment) * 2),
                         count=f.load("i64", segment, 1),
+                        count_low=f.load("i64", segment, 2),
                         w=weights,
+                        w_next=word["w_next"],
                         w_step=word["w_output"],
                         bias=bias_at,
                         to=f.at(to_outputs, scalar, to),
                         to_step=to_step,
-                        pixel=word["y_step"],
-                        places=count,
+                        x_next=word["x_next"],
+                        to_next=word["to_next"],
+                        places=places,
+                        neighbours=neighbours,
                         lanes=lanes,
                         slope=slope,
                     ),

@@ -45,6 +45,7 @@ class Layout:
         x_steps: strides of the array that is read, in elements, by axis.
         y_steps: those of the array that is written.
         unit: elements of a packed place: 1, or a vector of channels.
+        width: elements of a vector.
         slack: elements that may be written or read behind a phase.
     """
 
@@ -55,11 +56,17 @@ class Layout:
         x_steps: Steps,
         y_steps: Steps,
         unit: int,
+        width: int,
         slack: int,
     ) -> None:
         self.axes, self.block = list(axes), block
-        self.x_steps, self.y_steps, self.unit = x_steps, y_steps, unit
+        self.x_steps, self.y_steps, self.unit, self.width = x_steps, y_steps, unit, width
         self.extent = [size + axis.reach for size, axis in zip(block, axes, strict=True)]
+        if unit == 1:
+            # Lines of whole vectors: what lies above each other is read with the same alignment.
+            self.extent[-1] = -(-self.extent[-1] // width) * width
+        #: whether blocks have but one line, whose vectors are then each other's neighbours
+        self.along = unit == 1 and block[-2] == 1
         steps = [1]
         for size in reversed(self.extent[1:]):
             steps.append(steps[-1] * size)
@@ -72,13 +79,19 @@ class Layout:
         self.phase = len(self.lead_phases) * self.places + slack_places
         #: elements of one channel's packed block
         self.channel = len(axes[-1].in_phases) * self.phase * unit
+        #: whether the taps of an axis, of the same phases, read samples that follow each other
+        self._adjacent = [_adjacent(axis) for axis in axes]
         #: phases of the outputs
         self.combinations = list(product(*(range(axis.out_step) for axis in axes)))
 
-    def taps(self, combination: tuple[int, ...]) -> list[tuple[int, int]]:
-        """The offsets (in elements) of the taps of some outputs, and their places in the kernel, flat."""
-        found = []
+    def columns_of(self, combination: tuple[int, ...], direction: int) -> list[list[tuple[int, int]]]:
+        """The taps of some outputs, as the offset (in elements) of each and its place in the kernel, flat.
+
+        In columns: taps whose shifts on one axis, the ``direction``, follow each other, and which are the
+        same otherwise.
+        """
         size = [len(axis.taps) for axis in self.axes]
+        found: dict[tuple[object, ...], list[tuple[int, int]]] = {}
         for taps in product(*(axis.taps for axis in self.axes)):
             if any(tap.out_phase != phase for tap, phase in zip(taps, combination, strict=True)):
                 continue
@@ -88,8 +101,14 @@ class Layout:
             place = 0
             for tap, count in zip(taps, size, strict=True):
                 place = place * count + tap.place
-            found.append((offset * self.unit, place))
-        return found
+            # With a dilation, taps of an axis are several shifts apart: then each is a column.
+            one = taps[direction]
+            follow = tuple(tap.shift for number, tap in enumerate(taps) if number != direction % len(taps))
+            key = (*(tap.in_phase for tap in taps), *follow)
+            if not self._adjacent[direction]:
+                key = (*key, one.shift)
+            found.setdefault(key, []).append((offset * self.unit, place))
+        return [sorted(column) for column in found.values()]
 
     def blocks(self) -> list[Block]:
         """All blocks of a plane, in order."""
@@ -137,30 +156,49 @@ class Layout:
             found.append((low, high, sample * self.x_steps[-1]))
         return np.array(found, np.int64)
 
-    def runs_by_line(self, block: Block) -> Table:
-        """The runs that are stored as they are computed, a line at a time.
+    def runs(self, block: Block, by_channels: bool, to_scratch: bool) -> Table:
+        """What is computed in one go: a line and its neighbours.
 
-        Each is where it begins, where it goes, how many places it has, and the number of its combination of
-        phases.
+        Each is where it begins, where it goes, how many places a line has, how many neighbours, and the
+        number of its combination of phases. Neighbours are lines of the axis before the last; or, with only
+        one line, the line's vectors; or, along the channels, the places of a line, of which there is one
+        each.
         """
-        found = [np.zeros((0, 4), np.int64)]
+        found = [np.zeros((0, 5), np.int64)]
         for number, combination in enumerate(self.combinations):
             count, start, to = self._lines_written(block, combination)
-            some = np.full_like(start, count)
-            found.append(np.stack([start * self.unit, to, some, np.full_like(start, number)], axis=1))
+            if not len(start) or not count:
+                continue
+            if to_scratch:
+                to = number * self.places + start
+            lines = self.axes[-2].outputs(combination[-2], block.first[-2], block.count[-2])
+            if by_channels:
+                places, neighbours = np.ones_like(start), np.full_like(start, count)
+            elif self.along:
+                whole, rest = count // self.width, count % self.width
+                start = np.concatenate([start, start + whole * self.width])
+                to = np.concatenate([to, to + whole * self.width])
+                places = np.repeat([self.width, rest], len(start) // 2)
+                neighbours = np.repeat([whole, 1], len(start) // 2)
+                there = (places > 0) & (neighbours > 0)
+                start, to, places, neighbours = (part[there] for part in (start, to, places, neighbours))
+            else:
+                start, to = start[::lines], to[::lines]
+                places, neighbours = np.full_like(start, count), np.full_like(start, lines)
+            numbers = np.full_like(start, number)
+            found.append(np.stack([start * self.unit, to, places, neighbours, numbers], axis=1))
         return np.concatenate(found)
 
-    def runs_through(self, block: Block) -> Table:
-        """The runs over several lines, and what lies between them, into scratch."""
+    def lines_through(self, block: Block) -> Table:
+        """The runs over all lines of a block and what lies between them: where each begins, its places."""
         starts = self._places(block.count[:-2]).ravel()
         count = (block.count[-2] - 1) * self.steps[-2] + block.count[-1]
-        some = np.full_like(starts, count)
-        return np.concatenate(
-            [
-                np.stack([starts, number * self.places + starts, some, np.full_like(starts, number)], axis=1)
-                for number in range(len(self.combinations))
-            ]
-        )
+        return np.stack([starts, np.full_like(starts, count)], axis=1)
+
+    def written(self, block: Block) -> Table:
+        """Each line of outputs without phases: its packed place, and where it is written."""
+        _, start, to = self._lines_written(block, self.combinations[0])
+        return np.stack([start, to], axis=1)
 
     def stores(self, block: Block) -> Table:
         """After runs through: for each line and phase, where it lies, where it goes, and how many outputs."""
@@ -201,3 +239,11 @@ class Layout:
     def _along(self, one: int, count: int) -> tuple[int, ...]:
         """The shape of numbers along one of the axes but the last."""
         return tuple(count if axis == one else 1 for axis in range(len(self.axes) - 1))
+
+
+def _adjacent(axis: Axis) -> bool:
+    """Whether taps of the same phases have shifts that follow each other."""
+    by_phase: dict[tuple[int, int], list[int]] = {}
+    for tap in axis.taps:
+        by_phase.setdefault((tap.out_phase, tap.in_phase), []).append(tap.shift)
+    return all(sorted(shifts) == list(range(min(shifts), max(shifts) + 1)) for shifts in by_phase.values())

@@ -44,6 +44,8 @@ ARGUMENTS = {
     "fill": "double",
 }
 SCHEDULES = ("one", "two", "any", "channels")
+#: Up to so many vectors of a line are packed one after the other, each of all lines.
+FEW_VECTORS = 2
 
 
 def name(scalar: str, schedule: str) -> str:
@@ -57,28 +59,78 @@ def emit(target: Target, scalar: str, schedule: str) -> str:
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     fill = splat(f, f.convert(f["fill"], scalar), width)
-    with f.loop(f["count"], name="line") as number:
-        source = f.load("i64", f["lines"], number * 2)
-        place = f.load("i64", f["lines"], number * 2 + 1)
-        with f.loop(f["phases"], name="phase") as phase:
-            to = f.at(f["to"], scalar, place + phase * f["phase"])
-            low, high, start = (f.load("i64", f["columns"], phase * 3 + i) for i in range(3))
-            # A line of padding has no samples.
-            none = source.equals(NOWHERE)
-            high = f.select(none, f.number("i64", 0), high)
-            low = f.select(none, f.number("i64", 0), low)
-            at = f.at(f["x"], scalar, source + start, wild=True)
-            line = _Line(f, type, at, to, low, high, fill)
-            if schedule == "one":
-                line.consecutive()
-            elif schedule == "two":
-                line.every_second()
-            elif schedule == "any":
-                line.one_by_one()
-            else:
-                line.of_channels()
+    work = _Pack(f, type, schedule, fill)
+    if schedule not in ("one", "two"):
+        work.line_by_line()
+    else:
+        # Lines of a few vectors: which lanes of them are padding is the same for all lines.
+        few = f["places"] <= FEW_VECTORS * width
+        with f.when(few):
+            work.vector_by_vector()
+        with f.when(few.equals(0)):
+            work.line_by_line()
     f.give()
     return f.text()
+
+
+class _Pack:
+    def __init__(self, f: Function, type: str, schedule: str, fill: Value) -> None:
+        self.f, self.type, self.scalar, self.width = f, type, element(type), lanes(type)
+        self.schedule, self.fill = schedule, fill
+
+    def line_by_line(self) -> None:
+        f = self.f
+        with f.loop(f["count"], name="line") as number:
+            source, place = self._entry(number)
+            with f.loop(f["phases"], name="phase") as phase:
+                to = f.at(f["to"], self.scalar, place + phase * f["phase"])
+                low, high, start = self._column(phase)
+                # A branch, not an empty range: a masked read where there is nothing takes hundreds of cycles.
+                with f.when(source.equals(NOWHERE)):
+                    places = f["places"] * (self.width if self.schedule == "channels" else 1)
+                    with f.loop(places, step=self.width, name="nothing") as i:
+                        f.store(self.fill, to, i)
+                with f.when(source.differs(NOWHERE)):
+                    at = f.at(f["x"], self.scalar, source + start, wild=True)
+                    line = _Line(f, self.type, at, to, low, high, self.fill)
+                    if self.schedule == "one":
+                        line.consecutive()
+                    elif self.schedule == "two":
+                        line.every_second()
+                    elif self.schedule == "any":
+                        line.one_by_one()
+                    else:
+                        line.of_channels()
+
+    def vector_by_vector(self) -> None:
+        f, width = self.f, self.width
+        step = 1 if self.schedule == "one" else 2
+        with f.loop(f["phases"], name="phase") as phase:
+            low, high, start = self._column(phase)
+            x = f.at(f["x"], self.scalar, start, wild=True)
+            to = f.at(f["to"], self.scalar, phase * f["phase"])
+            with f.loop(f["places"], step=width, name="vector") as i:
+                at = f.at(x, self.scalar, (i - low) * step, wild=True)
+                to_here = f.at(to, self.scalar, i)
+                line = _Line(f, self.type, at, to_here, low - i, high - i, self.fill)
+                masks = line.masks(step)
+                with f.loop(f["count"], name="line") as number:
+                    source, place = self._entry(number)
+                    with f.either(source.equals(NOWHERE), self.type) as found:
+                        found.yes(self.fill)
+                        found.otherwise()
+                        here = f.at(at, self.scalar, source, wild=True)
+                        found.no(line.read(here, masks))
+                    f.store(found.result, to_here, place)
+
+    def _entry(self, number: Value) -> tuple[Value, Value]:
+        f = self.f
+        return f.load("i64", f["lines"], number * 2), f.load("i64", f["lines"], number * 2 + 1)
+
+    def _column(self, phase: Value) -> tuple[Value, Value, Value]:
+        f = self.f
+        low, high, start = (f.load("i64", f["columns"], phase * 3 + i) for i in range(3))
+        return low, high, start
 
 
 class _Line:
@@ -99,27 +151,43 @@ class _Line:
             with f.either(inside, self.type) as found:
                 found.yes(f.load(self.type, place))
                 found.otherwise()
-                found.no(self._masked(place, self.low - i, self.high - i))
+                rest = _Line(f, self.type, place, self.to, self.low - i, self.high - i, self.fill)
+                found.no(rest.read(place, rest.masks(1)))
             f.store(found.result, self.to, i)
 
     def every_second(self) -> None:
         """Two vectors as they lie, of which every second lane is taken."""
         f, width = self.f, self.width
-        even = [2 * i for i in range(width)]
         with f.loop(f["places"], step=width, name="vector") as i:
             place = f.at(self.at, self.scalar, (i - self.low) * 2, wild=True)
             # Not up to the last sample: the one behind it, which is read too, may be outside the array.
             inside = (i >= self.low) & (i + width < self.high)
             with f.either(inside, self.type) as found:
                 first, second = (f.load(self.type, place, half * width) for half in range(2))
-                found.yes(shuffle(f, first, second, even))
+                found.yes(shuffle(f, first, second, self._even))
                 found.otherwise()
-                low, high = (self.low - i) * 2, (self.high - i) * 2 - 1
-                behind = f.at(place, self.scalar, width, wild=True)
-                first = self._masked(place, low, high)
-                second = self._masked(behind, low - width, high - width)
-                found.no(shuffle(f, first, second, even))
+                rest = _Line(f, self.type, place, self.to, self.low - i, self.high - i, self.fill)
+                found.no(rest.read(place, rest.masks(2)))
             f.store(found.result, self.to, i)
+
+    @property
+    def _even(self) -> list[int]:
+        return [2 * i for i in range(self.width)]
+
+    def masks(self, step: int) -> list[Value]:
+        """Which lanes of the vectors that one is read from are samples: of every second, of two vectors."""
+        if step == 1:
+            return [self._mask(self.low, self.high)]
+        low, high = self.low * 2, self.high * 2 - 1
+        return [self._mask(low - half * self.width, high - half * self.width) for half in range(2)]
+
+    def read(self, place: Value, masks: list[Value]) -> Value:
+        """A vector of samples and padding."""
+        first = self._masked(place, masks[0])
+        if len(masks) == 1:
+            return first
+        behind = self.f.at(place, self.scalar, self.width, wild=True)
+        return shuffle(self.f, first, self._masked(behind, masks[1]), self._even)
 
     def one_by_one(self) -> None:
         """Padding everywhere, and then samples."""
@@ -144,13 +212,17 @@ class _Line:
             place = f.at(self.at, self.scalar, (i - self.low) * f["step"])
             f.store(masked_load(f, self.type, place, mask), self.to, i * width)
 
-    def _masked(self, place: Value, low: Value, high: Value) -> Value:
-        """Lanes from ``low`` to ``high`` from memory, the others filled."""
+    def _mask(self, low: Value, high: Value) -> Value:
+        """The lanes from ``low`` to ``high``."""
         f, width = self.f, self.width
         before = first_lanes(f, f.greatest(f.least(low, width), 0), width)
         until = first_lanes(f, f.greatest(f.least(high, width), 0), width)
         # Where a lane is before low and not until high there is none in between: and-not, by a comparison.
-        mask = f.result(until.type, f"icmp ugt {until}, {before.name}")
+        return f.result(until.type, f"icmp ugt {until}, {before.name}")
+
+    def _masked(self, place: Value, mask: Value) -> Value:
+        """Lanes of the mask from memory, the others filled."""
+        f = self.f
         align = f.number("i32", size_of(self.scalar))
         name = f"llvm.masked.load.{overload(self.type)}.p0"
         return f.intrinsic(name, self.type, place, align, mask, self.fill)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ Table = npt.NDArray[Any]
 # A packed block, at most: with its sums it stays in the second-level cache of current cores (512 KiB and
 # more), beside what is being read and written.
 PACKED_BYTES = 128 << 10
+# Vectors of a line in a block, if it has so many: at least as :mod:`tilewright.plan.planes` counts on, and
+# better so many that padding and halves of vectors are little of it.
+LINE_VECTORS = (4, 32)
 # A unit does at least so many products: some 10 µs.
 WORK = 1 << 18
 
@@ -66,46 +71,44 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         axes, x_steps, y_steps = [NONE, *axes], (0, *x_steps), (0, *y_steps)
     inputs, outputs = dims.in_channels // dims.groups, dims.out_channels // dims.groups
     at_once = min(outputs, taps.MOST_OUTPUTS)
+    # Outputs of a line that don't follow each other in memory are computed in scratch first.
+    through = not by_channels and axes[-1].out_step * y_steps[-1] != 1
     # Elements of a place: in each phase of what is read, and in each of what is written.
     each = math.prod(len(axis.in_phases) for axis in axes) * (1 if by_channels else inputs)
-    if not by_channels:
+    if through:
         each += math.prod(axis.out_step for axis in axes) * at_once
-    block = block_of(axes, PACKED_BYTES // (itemsize * unit * each), 4 * width // unit)
-    # Vectors may read and write beyond the last place of a run.
-    slack = taps.vectors(target, 1) * width
-    layout = Layout(axes, block, x_steps, y_steps, unit, slack)
-    through = not by_channels and _through(layout, width)
+    block = block_of(
+        axes, PACKED_BYTES // (itemsize * unit * each), *(count * width // unit for count in LINE_VECTORS)
+    )
+    # Neighbours beyond the last are not computed, but vectors reach beyond a line's last place.
+    slack = 2 * width
+    layout = Layout(axes, block, x_steps, y_steps, unit, width, slack)
     # -- tables
     tables = Tables("lines", "columns", "runs", "stores")
     for one in layout.blocks():
         tables.add(
             lines=layout.lines(one),
             columns=layout.columns(one),
-            runs=layout.runs_through(one) if through else layout.runs_by_line(one),
+            runs=layout.runs(one, by_channels, through),
             stores=layout.stores(one) if through else None,
         )
-    tap_table: list[int] = []
-    segments: list[int] = []
+    found = Columns(layout, target, -1 if by_channels else -2)
     kernel_size = dims.taps
-    for combination in layout.combinations:
-        found = layout.taps(combination)
-        segments += (len(tap_table) // 2, len(found) * (1 if by_channels else inputs))
-        for channel in range(1 if by_channels else inputs):
-            for offset, place in found:
-                # Forward, a group's weights are (outputs, inputs, taps); of a gradient, its outputs are the
-                # second axis.
-                if by_channels:
-                    weight = place * width
-                elif problem.backwards:
-                    weight = channel * outputs * kernel_size + place
-                else:
-                    weight = channel * kernel_size + place
-                tap_table += (channel * layout.channel + offset, weight)
+
+    def weight_of(channel: int, place: int) -> int:
+        """Where a weight of a group is."""
+        if by_channels:
+            # They are turned to (taps, channels).
+            return place * width
+        # Forward they are (outputs, inputs, taps); what a gradient writes to is their second axis.
+        return channel * (outputs if problem.backwards else 1) * kernel_size + place
+
+    tap_table, segments = found.tables(1 if by_channels else inputs, layout.channel, weight_of)
     # -- units
     groups = -(-dims.in_channels // width) if by_channels else dims.groups
     planes = dims.batch * groups
     block_count = tables.count
-    work = max(int(np.prod(block)) * inputs * outputs * kernel_size * unit, 1)
+    work = max(math.prod(block) * inputs * outputs * kernel_size * unit, 1)
     planes_a_unit = min(max(WORK // work, 1), planes) if block_count == 1 else 1
     units = -(-planes // planes_a_unit) * block_count
     # -- scratch
@@ -117,18 +120,29 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
     put_step = axes[-1].out_step * y_steps[-1]
+    if by_channels:
+        x_next, to_next = unit, put_step
+    elif layout.along:
+        x_next = to_next = width
+    else:
+        x_next, to_next = layout.steps[-2], axes[-2].out_step * y_steps[-2]
+        if through:
+            to_next = x_next
     put_schedule = "one" if put_step == 1 else "any"
     side, act = ("channels", "pixels")[not by_channels], problem.activation
     rest = outputs % at_once
     kernels: Kernels = {
         "driver": (driver.name(scalar), lambda t: driver.emit(t, scalar)),
         "pack": (pack.name(scalar, schedule), lambda t: pack.emit(t, scalar, schedule)),
-        "sum": (taps.name(scalar, side, at_once, act), lambda t: taps.emit(t, scalar, side, at_once, act)),
+        "sum": (
+            taps.name(scalar, side, at_once, found.heights, act),
+            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act),
+        ),
     }
     if rest:
         kernels["sum_rest"] = (
-            taps.name(scalar, side, rest, act),
-            lambda t: taps.emit(t, scalar, side, rest, act),
+            taps.name(scalar, side, rest, found.heights, act),
+            lambda t: taps.emit(t, scalar, side, rest, found.heights, act),
         )
     if through:
         kernels["put"] = (put.name(scalar, put_schedule), lambda t: put.emit(t, scalar, put_schedule))
@@ -142,7 +156,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "inputs": 1 if by_channels else inputs, "outputs": outputs, "at_once": at_once,
         "x_sample": problem.x_steps[0], "x_group": x_group, "x_channel": problem.x_steps[1], "x_step": x_step,
         "y_sample": problem.y_steps[0], "y_group": y_group, "y_channel": problem.y_steps[1],
-        "y_step": put_step if by_channels else 1,
+        "x_next": x_next, "to_next": to_next, "w_next": found.following * (width if by_channels else 1),
         "w_group": (width if by_channels else outputs * inputs) * kernel_size,
         "w_output": kernel_size * (1 if problem.backwards else inputs),
         "bias_group": width if by_channels else outputs,
@@ -156,7 +170,8 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     }  # fmt: skip
     values, kept = words_of(driver.FIELDS, words)
     about: dict[str, int | str] = {
-        "side": "by_channels" if by_channels else "by_pixels", "vectors": taps.vectors(target, at_once),
+        "side": "by_channels" if by_channels else "by_pixels",
+        "vectors": taps.neighbours(target, at_once, max(found.heights)),
         "scalars": at_once, "panel": width, "channels": inputs, "channel_block": inputs,
         "outputs": outputs, "output_block": at_once, "lines": axes[-2].count, "line_block": block[-2],
         "columns": axes[-1].count, "column_block": block[-1],
@@ -164,19 +179,54 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     return Program(addresses["driver"], values, units, scratch, kept, kernels, driver.FIELDS, about)
 
 
-def _through(layout: Layout, width: int) -> bool:
-    """Whether runs go through several lines, and what lies between them, into scratch.
+class Columns:
+    """The taps of all combinations of phases in columns, taken apart into pieces of two heights.
 
-    They must where outputs don't follow each other in memory. Else it pays if lines are so short that their
-    last vectors are mostly empty; what is then stored twice costs about as much as a tap.
+    Attributes:
+        heights: of the pieces.
+        following: from one tap of a piece to the next, in the kernel.
     """
-    if layout.axes[-1].out_step * layout.y_steps[-1] != 1:
-        return True
-    lines, line = layout.block[-2], layout.block[-1]
-    taps = sum(len(layout.taps(one)) for one in layout.combinations) / len(layout.combinations)
-    by_line = lines * -(-line // width) * taps
-    through = -(-((lines - 1) * layout.steps[-2] + line) // width) * (taps + 2) + 2 * lines
-    return through < by_line
+
+    def __init__(self, layout: Layout, target: Target, direction: int) -> None:
+        found = [layout.columns_of(combination, direction) for combination in layout.combinations]
+        steps = {
+            after[1] - before[1]
+            for columns in found
+            for column in columns
+            for before, after in pairwise(column)
+        }
+        if layout.along or len(steps) > 1:
+            # Neighbours are no lines then, or taps that follow each other don't do so evenly in the kernel.
+            found = [[[tap] for column in columns for tap in column] for columns in found]
+            steps = set()
+        self.following = steps.pop() if steps else 0
+        self.heights = taps.heights_of(target, [len(column) for columns in found for column in columns])
+        high, low = self.heights
+        # Of each piece, its first tap: those of the first height, and those of the second.
+        self._pieces = [
+            (
+                [column[i] for column in columns for i in range(0, len(column) // high * high, high)],
+                [column[-low] for column in columns if len(column) % high],
+            )
+            for columns in found
+        ]
+
+    def tables(
+        self, channels: int, channel_size: int, weight_of: Callable[[int, int], int]
+    ) -> tuple[list[int], list[int]]:
+        """The pieces' offsets into what is packed and into the weights, and each combination's share of them.
+
+        A share is its first piece and how many there are of either height.
+        """
+        offsets: list[int] = []
+        shares: list[int] = []
+        for pieces in self._pieces:
+            shares += (len(offsets) // 2, *(len(some) * channels for some in pieces))
+            for some in pieces:
+                for channel in range(channels):
+                    for offset, place in some:
+                        offsets += (channel * channel_size + offset, weight_of(channel, place))
+        return offsets, shares
 
 
 class Tables:

@@ -123,7 +123,7 @@ class _Emission:
             f.loop(word["passes"], name="pass") as number,
             f.loop(run_count, name="run") as run,
         ):
-            entry = f.at(self.pointer["runs"], "i64", (runs + run) * 4)
+            entry = f.at(self.pointer["runs"], "i64", (runs + run) * 3)
             start, from_g, count = (f.load("i64", entry, i) for i in range(3))
             rest = word["outputs"] - output < word["at_once"]
             taps = number * word["taps_at_once"]

@@ -11,7 +11,7 @@ from tilewright.geometry import ConvDims
 from tilewright.kernel.planes import dots, pack, weights_driver
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
-from tilewright.kernel.planes.program import PACKED_BYTES, WORK, Tables, table
+from tilewright.kernel.planes.program import LINE_VECTORS, PACKED_BYTES, WORK, Tables, table
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, up, words_of
 from tilewright.plan.target import Target, host
 
@@ -61,19 +61,22 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     if by_channels:
         inputs = outputs = 1
     each = inputs * math.prod(len(axis.in_phases) for axis in axes) + (0 if by_channels else outputs)
-    block = block_of(axes, PACKED_BYTES // (itemsize * unit * each), 4 * width // unit)
+    block = block_of(
+        axes, PACKED_BYTES // (itemsize * unit * each), *(count * width // unit for count in LINE_VECTORS)
+    )
     slack = width
-    layout = Layout(axes, block, x_steps, g_steps, unit, slack)
+    layout = Layout(axes, block, x_steps, g_steps, unit, width, slack)
     tables = Tables("lines", "columns", "g_lines", "g_columns", "runs")
     for one in layout.blocks():
-        runs, g_lines, g_columns = layout.runs_by_line(one), None, None
-        if not by_channels:
+        g_lines = g_columns = None
+        if by_channels:
+            runs = layout.runs(one, True, False)[:, [0, 1, 3]]
+        else:
             # What g is packed from: its lines without their columns, which lie as those of x do.
             column = one.first[-1] * g_steps[-1]
-            g_lines = np.stack([runs[:, 1] - column, runs[:, 0]], axis=1)
+            g_lines = layout.written(one)[:, ::-1] - np.array([column, 0])
             g_columns = np.array([(0, one.count[-1], column)])
-            runs = layout.runs_through(one)
-            runs[:, 1] = runs[:, 0]
+            runs = layout.lines_through(one)[:, [0, 0, 1]]
         tables.add(
             lines=layout.lines(one),
             columns=layout.columns(one),
@@ -82,7 +85,9 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
             runs=runs,
         )
     # -- taps: those that fill up the last pass read the first one's samples, and nobody reads their sums
-    offsets = [offset for offset, _ in layout.taps(layout.combinations[0])]
+    columns = layout.columns_of(layout.combinations[0], -1)
+    by_place = sorted((place, offset) for column in columns for offset, place in column)
+    offsets = [offset for _, offset in by_place]
     at_once = min(outputs, dots.MOST_OUTPUTS)
     taps_at_once = dots.taps_at_once(target, len(offsets), at_once)
     passes = -(-len(offsets) // taps_at_once)
