@@ -15,7 +15,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pyth
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo bench test check format-check lint types layering fmt examples clean
+.PHONY: help setup demo bench test check format-check lint types layering fmt examples docs pages clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,8 +55,19 @@ examples: $(DEV_READY)  ## run every script under examples/, without a window
 	  echo "$$script"; MPLBACKEND=Agg $(BIN)/python $$script || exit 1; \
 	done
 
-clean:  ## remove caches and built packages (runs/ and the virtual environment stay)
-	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+# The theme's makers announce their other programs on standard error; these two keep them quiet.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: export DISABLE_MKDOCS_2_WARNING = true
+docs: $(DEV_READY)  ## build the documentation's site (site/index.html), without the network
+	@$(BIN)/python -m mkdocs build --strict --quiet
+
+# The comparison with PyTorch needs it installed, and leaves its lists as they are where it isn't.
+pages: $(DEV_READY)  ## write the parts of docs/ anew that are read from the code
+	@$(BIN)/python tools/errors_page.py
+	@$(BIN)/python tools/pytorch_page.py
+
+clean:  ## remove caches, built packages and the site (runs/ and the virtual environment stay)
+	@rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find src tests examples -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # -- setting up ------------------------------------------------------------------------------------------

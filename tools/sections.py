@@ -24,7 +24,7 @@ def bring_up_to_date(page: Path, parts: dict[str, str], *, check: bool) -> int:
     if new == old:
         return 0
     if check:
-        print(f"{page.name} isn't what the code says: make pages")
+        print(f"{page.name} isn't what the code says: run make pages")
         return 1
     page.write_text(new, encoding="utf-8")
     return 0
