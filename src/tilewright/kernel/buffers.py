@@ -39,7 +39,7 @@ Array = npt.NDArray[Any]
 LARGE = 32 * 1024
 
 # A cache line, and the widest vector: kernels load and store whole vectors from the start of an array.
-_ALIGNMENT = 64
+ALIGNMENT = 64
 # Sizes come in 8 steps per power of two: at most an eighth of a block is unused, and there are few sizes.
 _STEPS_LOG2 = 3
 # The pool may hold, free and in use together, this many times what was in use at the peak. Blocks of one size
@@ -234,8 +234,8 @@ class Pool:
 
 
 def _allocate(shelf: _Shelf) -> _Block:
-    raw = np.empty(shelf.size + _ALIGNMENT, _BYTE)
-    offset = -int(raw.ctypes.data) % _ALIGNMENT
+    raw = np.empty(shelf.size + ALIGNMENT, _BYTE)
+    offset = -int(raw.ctypes.data) % ALIGNMENT
     block = np.ndarray.__new__(_Block, shelf.size, _BYTE, raw, offset)
     block.shelf = shelf
     return block

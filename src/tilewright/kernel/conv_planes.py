@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -35,14 +36,14 @@ def forward(
 ) -> None:
     """Writes activation(x ⋆ w + bias) into ``y``."""
     x = readable(x)
-    found = program_for(plan, x.strides, y.strides, activation, slope)
+    found = program_for(plan, x.strides, y.strides, activation, slope, _aligned(y))
     _run(found, x, w, bias, y)
 
 
 def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None = None) -> None:
     """Writes the gradient of the input into ``gx``; with ``bias``, a transposed convolution."""
     gy = readable(gy)
-    found = program_for(plan, gy.strides, gx.strides)
+    found = program_for(plan, gy.strides, gx.strides, aligned=_aligned(gx))
     _run(found, gy, w, bias, gx)
 
 
@@ -76,6 +77,11 @@ def _run(found: Program, x: Array, w: Array, bias: Array | None, y: Array) -> No
     found.run(address(x), address(w), 0 if bias is None else address(bias), address(y))
 
 
+def _aligned(array: Array) -> bool:
+    """Whether an array begins at a multiple of the bytes of any vector."""
+    return address(array) % buffers.ALIGNMENT == 0
+
+
 def readable(array: Array) -> Array:
     """The array itself, unless its elements lie where no vector could read them."""
     if array.flags.aligned and all(stride % array.itemsize == 0 for stride in array.strides):
@@ -90,9 +96,14 @@ def program_for(
     y_strides: tuple[int, ...],
     activation: str = "none",
     slope: float = 0.0,
+    aligned: bool = True,
 ) -> Program:
-    """The program that computes a plan on arrays with these strides (in bytes)."""
-    return program(_problem(plan, x_strides, y_strides, activation, slope), named(plan.target))
+    """The program that computes a plan on arrays with these strides (in bytes).
+
+    ``aligned``: what is written begins where large arrays of :mod:`tilewright.kernel.buffers` do.
+    """
+    problem = _problem(plan, x_strides, y_strides, activation, slope)
+    return program(replace(problem, aligned=aligned), named(plan.target))
 
 
 def outline(

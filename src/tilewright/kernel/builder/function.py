@@ -53,6 +53,7 @@ class Function:
         self._count = 0
         self._block = "entry"
         self._declared: dict[str, str] = {}
+        self._behind = ""
         self._closed = False
 
     def __getitem__(self, name: str) -> Value:
@@ -68,7 +69,7 @@ class Function:
         arguments = ", ".join(f"{value.type} %{key}" for key, value in self._arguments.items())
         head = f"define {self.returns} @{self.name}({arguments}) nounwind {{\nentry:\n"
         declarations = "".join(f"{line}\n" for line in self._declared.values())
-        return f"{declarations}\n{head}" + "\n".join(self._lines) + "\n}\n"
+        return f"{declarations}\n{head}" + "\n".join(self._lines) + "\n}\n" + self._behind
 
     def emit(self, line: str) -> None:
         """Append a line of LLVM."""
@@ -221,6 +222,22 @@ class Function:
         address = self._place(pointer, value.type, index)
         bytes = align or size_of(element(value.type))
         self.emit(f"store {value.type} {value.name}, ptr {address.name}, align {bytes}")
+
+    def store_past(self, value: Value, pointer: Value, index: Integer = 0) -> None:
+        """Writes a whole aligned vector to memory past the caches: for what is not read soon.
+
+        Nothing is read to be overwritten. Who hands the result on calls :meth:`settle` before.
+
+        Scalar loop: ``for i in lanes: pointer[index + i] = value[i]``
+        """
+        address = self._place(pointer, value.type, index)
+        self._behind = "\n!0 = !{i32 1}\n"
+        align = size_of(value.type)
+        self.emit(f"store {value.type} {value.name}, ptr {address.name}, align {align}, !nontemporal !0")
+
+    def settle(self) -> None:
+        """What was written is in order with what is written after, for other cores too."""
+        self.emit("fence seq_cst")
 
     def soon(self, pointer: Value) -> None:
         """Asks for the cache line of an address that is read or written soon; any address may be given.

@@ -1,8 +1,8 @@
-"""One unit of work: a block of places of a few planes. Packs, sums, stores.
+"""One unit of work: some blocks of planes. Packs, sums, stores.
 
 Schedule:
 
-    for each plane of the unit (a group of a sample):
+    for each item of the unit, a block of a plane (a group of a sample):
         for each input channel of the group: pack its block
         for outputs of the group, a few at a time:
             for each run of the block: sums over the taps
@@ -11,8 +11,9 @@ Schedule:
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value
+from tilewright.kernel.builder import Function, Value, size_of
 from tilewright.kernel.planes import pack, put, taps
+from tilewright.kernel.planes.layout import NOWHERE
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
@@ -25,8 +26,8 @@ FIELDS = Fields(
     *_FUNCTIONS,
     # tables; the first says of each block where its entries in the others are, and how many
     *_TABLES,
-    # planes: samples × groups
-    "block_count", "planes", "planes_a_unit", "groups",
+    # work: items are blocks of planes (a group of a sample); a unit has so many
+    "block_count", "items", "items_a_unit", "groups",
     # a group's channels
     "inputs", "outputs", "at_once",
     # strides, in elements
@@ -42,6 +43,8 @@ FIELDS = Fields(
     # along the channels: the number of taps and where a vector of channels' weights are turned to, or 0
     "turns", "turned", "samples",
     "put_step",
+    # what is asked for ahead: lines of cache for eight vectors, and bytes between them
+    "ahead_each", "ahead_step",
     # as doubles
     "fill", "slope",
 )  # fmt: skip
@@ -58,37 +61,49 @@ def name(scalar: str) -> str:
 def emit(target: Target, scalar: str) -> str:
     """The function."""
     f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    table = f["args"]
+    table, width = f["args"], target.vector_bytes // size_of(scalar)
     word = {key: FIELDS.read(f, table, key) for key in FIELDS.names if key not in ("fill", "slope")}
     fill, slope = (f.load("double", table, FIELDS.place[key]) for key in ("fill", "slope"))
     pointer = {key: f.pointer(word[key]) for key in (*_ARRAYS, *_FUNCTIONS, *_TABLES)}
     bias = pointer["bias"]
-    block = f.at(pointer["blocks"], "i64", f["unit"] % word["block_count"] * BLOCK_WORDS)
-    lines, line_count, columns, _, runs, run_count, stores, store_count = (
-        f.load("i64", block, i) for i in range(BLOCK_WORDS)
-    )
-    lines_at = f.at(pointer["lines"], "i64", lines * 2)
-    columns_at = f.at(pointer["columns"], "i64", columns * 3)
-    runs_at = f.at(pointer["runs"], "i64", runs * 5)
-    stores_at = f.at(pointer["stores"], "i64", stores * 3)
-    first = f["unit"] // word["block_count"] * word["planes_a_unit"]
-    last = f.least(first + word["planes_a_unit"], word["planes"])
+    first = f["unit"] * word["items_a_unit"]
+    last = f.least(first + word["items_a_unit"], word["items"])
     sums = f.at(f["scratch"], scalar, word["sums"])
     direct = word["sums"].equals(0)
     turns = word["turns"].differs(0)
-    with f.loop(last, start=first, name="plane") as plane:
-        # Along the channels, samples follow each other in a unit: their weights are turned once.
+
+    def plane_of(item: Value) -> tuple[Value, Value, Value, list[Value]]:
+        """Of an item: its sample, its group, where their samples begin, and the words of its block."""
+        plane = item // word["block_count"]
         one, other = plane // word["groups"], plane % word["groups"]
+        # Along the channels, samples follow each other: weights are turned once for all of a unit.
         sample = f.select(turns, plane % word["samples"], one)
         group = f.select(turns, plane // word["samples"], other)
         x = f.at(pointer["x"], scalar, sample * word["x_sample"] + group * word["x_group"])
+        block = f.at(pointer["blocks"], "i64", item % word["block_count"] * BLOCK_WORDS)
+        return sample, group, x, [f.load("i64", block, i) for i in range(BLOCK_WORDS)]
+
+    with f.loop(last, start=first, name="item") as item:
+        sample, group, x, block = plane_of(item)
+        lines, line_count, columns, _, runs, run_count, stores, store_count = block
+        lines_at = f.at(pointer["lines"], "i64", lines * 2)
+        columns_at = f.at(pointer["columns"], "i64", columns * 3)
+        runs_at = f.at(pointer["runs"], "i64", runs * 5)
+        stores_at = f.at(pointer["stores"], "i64", stores * 3)
         y = f.at(pointer["y"], scalar, sample * word["y_sample"] + group * word["y_group"])
+        # The next item's samples are asked for while this one's are computed.
+        following = f.least(item + 1, last - 1)
+        _, _, x_following, block_following = plane_of(following)
+        source = f.load("i64", pointer["lines"], block_following[0] * 2)
+        source = f.select(source.equals(NOWHERE), f.number("i64", 0), source)
+        ahead = f.at(x_following, scalar, source, wild=True)
+        each = f.select((item + 1).equals(last), f.number("i64", 0), word["ahead_each"])
         own = f.at(pointer["w"], scalar, group * word["w_group"])
         turned = f.at(f["scratch"], scalar, word["turned"])
         w = f.select(turns, turned, own)
         lanes = f.select((group + 1).equals(word["groups"]), word["lanes_last"], word["lanes"])
         with (
-            f.when(turns & (plane.equals(first) | sample.equals(0))),
+            f.when(turns & (item.equals(first) | sample.equals(0))),
             f.loop(lanes, name="lane") as lane,
             f.loop(word["turns"], name="tap") as tap,
         ):
@@ -125,7 +140,9 @@ def emit(target: Target, scalar: str) -> str:
                 f.null(),
                 f.at(bias, scalar, group * word["bias_group"] + output, wild=True),
             )
-            with f.loop(run_count, name="run") as run:
+            asked = f.select(output.equals(0), each, f.number("i64", 0))
+            loop = f.loop(run_count, carry=[ahead], name="run")
+            with loop as run:
                 entry = f.at(runs_at, "i64", run * 5)
                 start, to, places, neighbours, combination = (f.load("i64", entry, i) for i in range(5))
                 segment = f.at(pointer["segments"], "i64", combination * 3)
@@ -149,7 +166,14 @@ def emit(target: Target, scalar: str) -> str:
                         neighbours=neighbours,
                         lanes=lanes,
                         slope=slope,
+                        ahead=loop.carried[0],
+                        ahead_each=asked,
+                        ahead_step=word["ahead_step"],
                     ),
+                )
+                vectors = neighbours * ((places + (width - 1)) // width)
+                loop.carry(
+                    [f.at(loop.carried[0], "i8", (vectors * asked >> 3) * word["ahead_step"], wild=True)]
                 )
             some = f.least(left, word["at_once"])
             with f.when(direct.equals(0)), f.loop(some, name="put") as number:
@@ -164,6 +188,8 @@ def emit(target: Target, scalar: str) -> str:
                         step=word["put_step"],
                     ),
                 )
+    # Vectors may have been written past the caches.
+    f.settle()
     f.give()
     return f.text()
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
 from tilewright.kernel.planes import driver, pack, put, taps
-from tilewright.kernel.planes.axes import NONE, axes_of, block_of
+from tilewright.kernel.planes.axes import NONE, Axis, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, up, words_of
 from tilewright.plan.target import Target, host
@@ -28,8 +28,17 @@ PACKED_BYTES = 128 << 10
 # Vectors of a line in a block, if it has so many: at least as :mod:`tilewright.plan.planes` counts on, and
 # better so many that padding and halves of vectors are little of it.
 LINE_VECTORS = (4, 32)
-# A unit does at least so many products: some 10 µs.
-WORK = 1 << 18
+# A unit does at least so many products: some 10 µs, and what the first of its items reads isn't asked for
+# ahead …
+WORK = 1 << 20
+# … if there are at least so many units, which several threads can share evenly.
+UNITS = 32
+# Outputs from so many bytes on are written past the caches. They would not stay there until they are read,
+# and lines of cache need not be read from memory to be overwritten. (Copies of 13 MB each were as fast
+# either way on a core with its share of 32 MB, of 26 MB 1.5 times as fast.)
+PAST_BYTES = 8 << 20
+# Bytes of a line of cache.
+_CACHE_LINE = 64
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Problem:
         by_channels: vectors along the channels; depthwise without multiplier, channels innermost.
         activation: applied as outputs are stored.
         slope: leaky ReLU's.
+        aligned: whether what is written begins at a multiple of a vector's bytes.
     """
 
     dims: ConvDims
@@ -55,6 +65,7 @@ class Problem:
     by_channels: bool
     activation: str = "none"
     slope: float = 0.0
+    aligned: bool = False
 
 
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
@@ -73,6 +84,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     at_once = min(outputs, taps.MOST_OUTPUTS)
     # Outputs of a line that don't follow each other in memory are computed in scratch first.
     through = not by_channels and axes[-1].out_step * y_steps[-1] != 1
+    past = problem.aligned and _past(problem, axes, y_steps, target)
     # Elements of a place: in each phase of what is read, and in each of what is written.
     each = math.prod(len(axis.in_phases) for axis in axes) * (1 if by_channels else inputs)
     if through:
@@ -109,13 +121,21 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     planes = dims.batch * groups
     block_count = tables.count
     work = max(math.prod(block) * inputs * outputs * kernel_size * unit, 1)
-    planes_a_unit = min(max(WORK // work, 1), planes) if block_count == 1 else 1
-    units = -(-planes // planes_a_unit) * block_count
+    items = planes * block_count
+    items_a_unit = max(min(WORK // work, items // UNITS), 1)
+    units = -(-items // items_a_unit)
     # -- scratch
     packed = up((1 if by_channels else inputs) * layout.channel + slack, 64)
     sums_output = up(len(layout.combinations) * layout.places + slack, 16) if through else 0
     turned = kernel_size * width if by_channels else 0
     scratch = (packed + at_once * sums_output + turned) * itemsize
+    # -- what is asked for ahead: all that the block reads, spread over what it computes
+    read = math.prod(min(b * a.in_step, a.size) for b, a in zip(block, axes, strict=True))
+    if by_channels:
+        ahead_each = 8 * read // math.prod(block)
+    else:
+        lines_of_cache = read * (inputs if block_count == 1 else 1) * itemsize // _CACHE_LINE
+        ahead_each = 8 * lines_of_cache // (math.prod(block[:-1]) * -(-block[-1] // width)) + 1
     # -- functions
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
@@ -135,14 +155,14 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "driver": (driver.name(scalar), lambda t: driver.emit(t, scalar)),
         "pack": (pack.name(scalar, schedule), lambda t: pack.emit(t, scalar, schedule)),
         "sum": (
-            taps.name(scalar, side, at_once, found.heights, act),
-            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act),
+            taps.name(scalar, side, at_once, found.heights, act, past),
+            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act, past),
         ),
     }
     if rest:
         kernels["sum_rest"] = (
-            taps.name(scalar, side, rest, found.heights, act),
-            lambda t: taps.emit(t, scalar, side, rest, found.heights, act),
+            taps.name(scalar, side, rest, found.heights, act, past),
+            lambda t: taps.emit(t, scalar, side, rest, found.heights, act, past),
         )
     if through:
         kernels["put"] = (put.name(scalar, put_schedule), lambda t: put.emit(t, scalar, put_schedule))
@@ -152,7 +172,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     )
     words: Words = {
         **tables.words(), "taps": table(tap_table), "segments": table(segments),
-        "block_count": block_count, "planes": planes, "planes_a_unit": planes_a_unit, "groups": groups,
+        "block_count": block_count, "items": items, "items_a_unit": items_a_unit, "groups": groups,
         "inputs": 1 if by_channels else inputs, "outputs": outputs, "at_once": at_once,
         "x_sample": problem.x_steps[0], "x_group": x_group, "x_channel": problem.x_steps[1], "x_step": x_step,
         "y_sample": problem.y_steps[0], "y_group": y_group, "y_channel": problem.y_steps[1],
@@ -165,7 +185,8 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "lanes": width, "lanes_last": dims.in_channels - (groups - 1) * width if by_channels else width,
         "turns": kernel_size if by_channels else 0, "turned": packed, "samples": dims.batch,
         "sums": packed if through else 0, "sums_output": sums_output, "put_step": put_step,
-        "fill": 0, "slope": int(np.float64(problem.slope).view(np.int64)),
+        "ahead_each": ahead_each, "ahead_step": problem.x_steps[-1] * itemsize if by_channels else
+        _CACHE_LINE, "fill": 0, "slope": int(np.float64(problem.slope).view(np.int64)),
         **addresses,
     }  # fmt: skip
     values, kept = words_of(driver.FIELDS, words)
@@ -177,6 +198,21 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "columns": axes[-1].count, "column_block": block[-1],
     }  # fmt: skip
     return Program(addresses["driver"], values, units, scratch, kept, kernels, driver.FIELDS, about)
+
+
+def _past(problem: Problem, axes: list[Axis], y_steps: Steps, target: Target) -> bool:
+    """Whether outputs are many, and written in whole aligned vectors."""
+    dims, itemsize = problem.dims, np.dtype(problem.dtype).itemsize
+    width = target.vector_bytes // itemsize
+    strides = [problem.y_steps[0], problem.y_steps[1], *y_steps]
+    # Where neighbouring vectors are channels, those are one and the same vector's.
+    inner = 1 if problem.by_channels else len(strides) - 1
+    return (
+        dims.batch * dims.out_channels * math.prod(axis.written for axis in axes) * itemsize >= PAST_BYTES
+        and strides[inner] == 1
+        and axes[-1].out_step == 1
+        and all(step % width == 0 for number, step in enumerate(strides) if number != inner)
+    )
 
 
 class Columns:

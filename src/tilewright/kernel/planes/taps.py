@@ -38,7 +38,8 @@ from tilewright.plan.target import Target
 #: The packed block where the run begins; the table of columns (offsets into x and w), the numbers of columns
 #: of the first height and of the second; the weights, steps between the taps of a column and between outputs;
 #: the bias (or null); where to, steps between outputs; steps between neighbours, of x and of what is written;
-#: places of a line, neighbours, lanes, and leaky ReLU's slope.
+#: places of a line, neighbours, lanes, and leaky ReLU's slope; what is needed soon, how many lines of cache
+#: of it are asked for while eight vectors are computed, and how many bytes apart these are.
 ARGUMENTS = {
     "x": "ptr",
     "columns": "ptr",
@@ -56,6 +57,9 @@ ARGUMENTS = {
     "neighbours": "i64",
     "lanes": "i64",
     "slope": "double",
+    "ahead": "ptr",
+    "ahead_each": "i64",
+    "ahead_step": "i64",
 }
 SIDES = ("pixels", "channels")
 #: The most outputs that share what is read of x.
@@ -64,9 +68,12 @@ MOST_OUTPUTS = 4
 _SUMS = 8
 
 
-def name(scalar: str, side: str, outputs: int, heights: tuple[int, int], activation: str) -> str:
+def name(
+    scalar: str, side: str, outputs: int, heights: tuple[int, int], activation: str, past: bool = False
+) -> str:
     """The symbol of the function."""
-    return f"sum_planes_{scalar}_{side}_{outputs}_{heights[0]}_{heights[1]}_{activation}"
+    end = "_past" if past else ""
+    return f"sum_planes_{scalar}_{side}_{outputs}_{heights[0]}_{heights[1]}_{activation}{end}"
 
 
 def neighbours(target: Target, outputs: int, height: int) -> int:
@@ -103,20 +110,33 @@ def heights_of(target: Target, columns: list[int]) -> tuple[int, int]:
 
 
 def emit(
-    target: Target, scalar: str, side: str, outputs: int, heights: tuple[int, int], activation: str
+    target: Target,
+    scalar: str,
+    side: str,
+    outputs: int,
+    heights: tuple[int, int],
+    activation: str,
+    past: bool = False,
 ) -> str:
-    """The function."""
-    f = Function(name(scalar, side, outputs, heights, activation), target, ARGUMENTS)
-    _Sums(f, scalar, side, outputs, heights, activation).emit()
+    """The function; ``past``: whole vectors are aligned, and are written past the caches."""
+    f = Function(name(scalar, side, outputs, heights, activation, past), target, ARGUMENTS)
+    _Sums(f, scalar, side, outputs, heights, activation, past).emit()
     return f.text()
 
 
 class _Sums:
     def __init__(
-        self, f: Function, scalar: str, side: str, outputs: int, heights: tuple[int, int], activation: str
+        self,
+        f: Function,
+        scalar: str,
+        side: str,
+        outputs: int,
+        heights: tuple[int, int],
+        activation: str,
+        past: bool,
     ) -> None:
         self.f, self.scalar, self.outputs, self.activation = f, scalar, outputs, activation
-        self.heights = heights
+        self.heights, self.past = heights, past
         self.width = f.target.vector_bytes // size_of(scalar)
         self.type = vector(self.width, scalar)
         self.by_channels = side == "channels"
@@ -138,7 +158,10 @@ class _Sums:
         f.give()
 
     def _whole(self, value: Value, at: Value) -> None:
-        self.f.store(value, at)
+        if self.past:
+            self.f.store_past(value, at)
+        else:
+            self.f.store(value, at)
 
     def _masked(self, value: Value, at: Value) -> None:
         masked_store(self.f, value, at, self.mask)
@@ -166,20 +189,30 @@ class _Sums:
                 x_at = f.at(x, self.scalar, n * f["x_next"])
                 to_at = f.at(to, self.scalar, n * f["to_next"])
                 if self.by_channels:
+                    self._ask(n, count)
                     self._block(x_at, to_at, count, store)
                 else:
-                    self._line(x_at, to_at, count)
+                    self._line(n, x_at, to_at, count)
             place = stop
             count //= 2
 
-    def _line(self, x: Value, to: Value, count: int) -> None:
+    def _line(self, n: Value, x: Value, to: Value, count: int) -> None:
         """Along the line: what is written of each neighbour follows what was written before."""
         f = self.f
         whole = f["places"] // self.width * self.width
+        before = n * ((f["places"] + (self.width - 1)) // self.width)
         with f.loop(whole, step=self.width, name="vector") as i:
+            self._ask(before + i // self.width * count, count)
             self._block(f.at(x, self.scalar, i), f.at(to, self.scalar, i), count, self._whole)
         with f.when(whole < f["places"]):
             self._block(f.at(x, self.scalar, whole), f.at(to, self.scalar, whole), count, self._masked)
+
+    def _ask(self, number: Value, count: int) -> None:
+        """Asks for what belongs to ``count`` vectors from the ``number``-th of the run on."""
+        f = self.f
+        first, last = number * f["ahead_each"] >> 3, (number + count) * f["ahead_each"] >> 3
+        with f.loop(last, start=first, name="ask") as line:
+            f.soon(f.at(f["ahead"], "i8", line * f["ahead_step"], wild=True))
 
     def _block(self, x: Value, to: Value, count: int, store: Callable[[Value, Value], None]) -> None:
         f = self.f
