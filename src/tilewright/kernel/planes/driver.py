@@ -11,7 +11,7 @@ Schedule:
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, size_of
+from tilewright.kernel.builder import Function, Value, size_of, vector
 from tilewright.kernel.planes import pack, put, taps
 from tilewright.kernel.planes.layout import NOWHERE
 from tilewright.kernel.tiles.fields import Fields
@@ -42,6 +42,8 @@ FIELDS = Fields(
     "sums", "sums_output",
     # along the channels: the number of taps and where a vector of channels' weights are turned to, or 0
     "turns", "turned", "samples",
+    # elements that a unit clears before it begins: padding that stays
+    "clears",
     "put_step",
     # what is asked for ahead: lines of cache for eight vectors, and bytes between them
     "ahead_each", "ahead_step",
@@ -83,6 +85,9 @@ def emit(target: Target, scalar: str) -> str:
         block = f.at(pointer["blocks"], "i64", item % word["block_count"] * BLOCK_WORDS)
         return sample, group, x, [f.load("i64", block, i) for i in range(BLOCK_WORDS)]
 
+    nothing = f.number(vector(width, scalar), 0)
+    with f.loop(word["clears"], step=width, name="clear") as i:
+        f.store(nothing, f["scratch"], i)
     with f.loop(last, start=first, name="item") as item:
         sample, group, x, block = plane_of(item)
         lines, line_count, columns, _, runs, run_count, stores, store_count = block
@@ -186,6 +191,7 @@ def emit(target: Target, scalar: str) -> str:
                         count=store_count,
                         to=f.at(y, scalar, (output + number) * word["y_channel"]),
                         step=word["put_step"],
+                        lanes=lanes,
                     ),
                 )
     # Vectors may have been written past the caches.

@@ -146,6 +146,30 @@ class Layout:
             )
         return np.concatenate(found)
 
+    def pixels(self) -> Table:
+        """Of a plane that is one block: where each sample goes. Those that no tap reads go behind all others.
+
+        Entries have two words, as those of :meth:`lines`.
+        """
+        found = np.zeros((), np.int64)
+        there = np.ones((), bool)
+        for number, axis in enumerate(self.axes):
+            samples = np.arange(axis.size) - axis.in_start
+            phases = samples % axis.in_step
+            known = np.full(axis.in_step, -1)
+            known[list(axis.in_phases)] = np.arange(len(axis.in_phases))
+            phase, place = known[phases], samples // axis.in_step
+            read = (phase >= 0) & (samples >= 0) & (place < self.extent[number])
+            if number == len(self.axes) - 1:
+                offset = phase * self.phase + place
+            else:
+                # Phases of the axes before the last are numbered like digits.
+                following = math.prod(len(one.in_phases) for one in self.axes[number + 1 : -1])
+                offset = phase * following * self.places + place * self.steps[number]
+            found, there = found[..., None] + offset, there[..., None] & read
+        found = np.where(there, found * self.unit, self.channel)
+        return np.stack([found.ravel(), np.zeros(found.size, np.int64)], axis=1)
+
     def columns(self, block: Block) -> Table:
         """The last axis of every line, by phase: where samples begin and end, and the first one's place."""
         axis = self.axes[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
-from tilewright.kernel.planes import driver, pack, put, taps
+from tilewright.kernel.planes import driver, pack, put, taps, turn
 from tilewright.kernel.planes.axes import NONE, Axis, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, up, words_of
@@ -54,6 +54,7 @@ class Problem:
         by_channels: vectors along the channels; depthwise without multiplier, channels innermost.
         activation: applied as outputs are stored.
         slope: leaky ReLU's.
+        turned: as ``by_channels``, but of planes without gaps, which are turned: channels innermost.
         aligned: whether what is written begins at a multiple of a vector's bytes.
     """
 
@@ -65,6 +66,7 @@ class Problem:
     by_channels: bool
     activation: str = "none"
     slope: float = 0.0
+    turned: bool = False
     aligned: bool = False
 
 
@@ -74,17 +76,20 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     dims, scalar = problem.dims, SCALARS[problem.dtype]
     itemsize = np.dtype(problem.dtype).itemsize
     width = target.vector_bytes // itemsize
-    by_channels = problem.by_channels
+    by_channels = problem.by_channels or problem.turned
     unit = width if by_channels else 1
     axes = axes_of(dims, flipped=problem.backwards)
     x_steps, y_steps = problem.x_steps[2:], problem.y_steps[2:]
     if len(axes) < 2:
         axes, x_steps, y_steps = [NONE, *axes], (0, *x_steps), (0, *y_steps)
+    if problem.turned:
+        # Outputs are computed in scratch, pixels as they lie in the plane.
+        y_steps = tuple(width * step for step in without_gaps([axis.written for axis in axes]))
     inputs, outputs = dims.in_channels // dims.groups, dims.out_channels // dims.groups
     at_once = min(outputs, taps.MOST_OUTPUTS)
     # Outputs of a line that don't follow each other in memory are computed in scratch first.
     through = not by_channels and axes[-1].out_step * y_steps[-1] != 1
-    past = problem.aligned and _past(problem, axes, y_steps, target)
+    past = problem.aligned and not problem.turned and _past(problem, axes, y_steps, target)
     # Elements of a place: in each phase of what is read, and in each of what is written.
     each = math.prod(len(axis.in_phases) for axis in axes) * (1 if by_channels else inputs)
     if through:
@@ -92,12 +97,22 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     block = block_of(
         axes, PACKED_BYTES // (itemsize * unit * each), *(count * width // unit for count in LINE_VECTORS)
     )
+    if problem.turned:
+        block = tuple(axis.count for axis in axes)
     # Neighbours beyond the last are not computed, but vectors reach beyond a line's last place.
     slack = 2 * width
     layout = Layout(axes, block, x_steps, y_steps, unit, width, slack)
     # -- tables
     tables = Tables("lines", "columns", "runs", "stores")
     for one in layout.blocks():
+        if problem.turned:
+            tables.add(
+                lines=layout.pixels(),
+                columns=None,
+                runs=layout.runs(one, True, False),
+                stores=np.zeros((math.prod(axis.written for axis in axes), 3)),
+            )
+            continue
         tables.add(
             lines=layout.lines(one),
             columns=layout.columns(one),
@@ -127,15 +142,18 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     # -- scratch
     packed = up((1 if by_channels else inputs) * layout.channel + slack, 64)
     sums_output = up(len(layout.combinations) * layout.places + slack, 16) if through else 0
+    if problem.turned:
+        sums_output = up(math.prod(axis.written for axis in axes) * width, 16)
     turned = kernel_size * width if by_channels else 0
     scratch = (packed + at_once * sums_output + turned) * itemsize
     # -- what is asked for ahead: all that the block reads, spread over what it computes
     read = math.prod(min(b * a.in_step, a.size) for b, a in zip(block, axes, strict=True))
-    if by_channels:
+    if by_channels and not problem.turned:
         ahead_each = 8 * read // math.prod(block)
     else:
         lines_of_cache = read * (inputs if block_count == 1 else 1) * itemsize // _CACHE_LINE
         ahead_each = 8 * lines_of_cache // (math.prod(block[:-1]) * -(-block[-1] // width)) + 1
+    ahead_step = problem.x_steps[-1] * itemsize if problem.by_channels else _CACHE_LINE
     # -- functions
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
@@ -164,11 +182,18 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
             taps.name(scalar, side, rest, found.heights, act, past),
             lambda t: taps.emit(t, scalar, side, rest, found.heights, act, past),
         )
-    if through:
+    if problem.turned:
+        through = True
+        kernels["pack"] = (turn.name(scalar, "in"), lambda t: turn.emit(t, scalar, "in"))
+        kernels["put"] = (turn.name(scalar, "out"), lambda t: turn.emit(t, scalar, "out"))
+        x_step, put_step = problem.x_steps[1], problem.y_steps[1]
+    elif through:
         kernels["put"] = (put.name(scalar, put_schedule), lambda t: put.emit(t, scalar, put_schedule))
     addresses = addresses_of(kernels, target, load)
     x_group, y_group = (
-        (width, width) if by_channels else (inputs * problem.x_steps[1], outputs * problem.y_steps[1])
+        (width * problem.x_steps[1], width * problem.y_steps[1])
+        if by_channels
+        else (inputs * problem.x_steps[1], outputs * problem.y_steps[1])
     )
     words: Words = {
         **tables.words(), "taps": table(tap_table), "segments": table(segments),
@@ -183,10 +208,11 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "phases": len(axes[-1].in_phases), "phase": layout.phase * unit, "places": layout.extent[-1],
         "channel": layout.channel,
         "lanes": width, "lanes_last": dims.in_channels - (groups - 1) * width if by_channels else width,
-        "turns": kernel_size if by_channels else 0, "turned": packed, "samples": dims.batch,
+        "turns": kernel_size if by_channels else 0, "turned": packed + at_once * sums_output,
+        "samples": dims.batch,
         "sums": packed if through else 0, "sums_output": sums_output, "put_step": put_step,
-        "ahead_each": ahead_each, "ahead_step": problem.x_steps[-1] * itemsize if by_channels else
-        _CACHE_LINE, "fill": 0, "slope": int(np.float64(problem.slope).view(np.int64)),
+        "ahead_each": ahead_each, "ahead_step": ahead_step, "clears": packed if problem.turned else 0,
+        "fill": 0, "slope": int(np.float64(problem.slope).view(np.int64)),
         **addresses,
     }  # fmt: skip
     values, kept = words_of(driver.FIELDS, words)
@@ -213,6 +239,24 @@ def _past(problem: Problem, axes: list[Axis], y_steps: Steps, target: Target) ->
         and axes[-1].out_step == 1
         and all(step % width == 0 for number, step in enumerate(strides) if number != inner)
     )
+
+
+def packed_places(form: ConvDims) -> int:
+    """Places of a whole plane, packed."""
+    axes = axes_of(form)
+    return math.prod(len(axis.in_phases) * (axis.count + axis.reach) for axis in axes)
+
+
+def without_gaps(sizes: Sequence[int]) -> list[int]:
+    """Steps of an array of these sizes in C order.
+
+    >>> without_gaps([4, 7])
+    [7, 1]
+    """
+    steps = [1]
+    for size in reversed(sizes[1:]):
+        steps.append(steps[-1] * size)
+    return steps[::-1]
 
 
 class Columns:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from tilewright.kernel.builder import Function, first_lanes, masked_store, size_of, vector
 from tilewright.plan.target import Target
 
-#: Finished outputs, the table and its length, where to, and the step between outputs of a line.
-ARGUMENTS = {"from": "ptr", "stores": "ptr", "count": "i64", "to": "ptr", "step": "i64"}
+#: Finished outputs, the table and its length, where to, the step between outputs of a line; and lanes, which
+#: don't matter here.
+ARGUMENTS = {"from": "ptr", "stores": "ptr", "count": "i64", "to": "ptr", "step": "i64", "lanes": "i64"}
 SCHEDULES = ("one", "any")
 
 
