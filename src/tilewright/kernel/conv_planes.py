@@ -24,8 +24,8 @@ Array = npt.NDArray[Any]
 
 # As many as of the families in tiles.
 _PROGRAMS = 1024
-# Lines up to so long fill vectors so badly that turning planes over pays; up to twice as long, where phases of
-# samples or outputs have to be told apart. Measured on one core with 3×3 to 7×7 taps: at 7×7 pixels it is 2.2
+# Lines up to so long fill vectors so badly that turning planes over pays; up to twice as long, where phases
+# of samples or outputs are told apart. Measured on one core with 3×3 to 7×7 taps: at 7×7 pixels it is 2.2
 # times as fast, at 14×14 1.1 times (with stride 2 4.3 and 2.2 times), at 24×24 0.9 times (1.2).
 TURNED = 16
 # So many places of such a plane, padded or computed, stay in cache as vectors.

@@ -99,6 +99,9 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     )
     if problem.turned:
         block = tuple(axis.count for axis in axes)
+    elif not by_channels:
+        # Every block's lines begin with a whole vector, aligned if the first one's are.
+        block = (*block[:-1], min(up(block[-1], width), axes[-1].count))
     # Neighbours beyond the last are not computed, but vectors reach beyond a line's last place.
     slack = 2 * width
     layout = Layout(axes, block, x_steps, y_steps, unit, width, slack)
