@@ -43,9 +43,9 @@ def nothing_kept_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TILEWRIGHT_KERNEL_CACHE", "off")
 
 
-def kernel(target: Target, scalar: str, vectors: int, scalars: int) -> Loaded:
-    name = micro.name(scalar, vectors, scalars)
-    return Loaded(name, lambda target: micro.emit(target, scalar, vectors, scalars), target)
+def kernel(target: Target, scalar: str, vectors: int, scalars: int, soon: str = "") -> Loaded:
+    name = micro.name(scalar, vectors, scalars, soon=soon)
+    return Loaded(name, lambda target: micro.emit(target, scalar, vectors, scalars, soon=soon), target)
 
 
 class Operands:
@@ -93,11 +93,11 @@ class Operands:
                 total += factor[:, None] * vector[None, :]
         return total
 
-    def run(self, kernel: Loaded, resume: int, start: Any) -> Any:
+    def run(self, kernel: Loaded, resume: int, start: Any, *more: int) -> Any:
         acc = guarded(start, self.side)
         kernel(
             self.vectors, self.scalars, self.guarded_table, self.entries, self.count, self.vstep, self.sstep,
-            acc, self.accstep, resume,
+            acc, self.accstep, resume, *more,
         )  # fmt: skip
         return acc
 
@@ -121,6 +121,19 @@ def test_every_tile_is_the_plain_sum(target: Target, scalar: str, vectors: int, 
         acc = given.run(run, 1, start)
         np.testing.assert_array_equal(acc[given.places], given.held + given.expected())
         assert np.isnan(acc[between]).all()
+
+
+@pytest.mark.parametrize("soon", ["vectors", "scalars"])
+@pytest.mark.parametrize(("target", "scalar", "vectors", "scalars"), FEW)
+def test_what_is_asked_for_ahead_changes_nothing(
+    target: Target, scalar: str, vectors: int, scalars: int, soon: str
+) -> None:
+    """Nor does it matter where it lies: here behind the operands, on pages that can't be touched."""
+    given = Operands(scalar, vectors * width_of(target, scalar), scalars, 3, 4, "end", True)
+    plain = given.run(kernel(target, scalar, vectors, scalars), 0, given.acc)
+    for ahead in (-5, 100, 1 << 40):
+        asking = given.run(kernel(target, scalar, vectors, scalars, soon), 0, given.acc, ahead)
+        np.testing.assert_array_equal(asking, plain)
 
 
 @pytest.mark.parametrize(("target", "scalar", "vectors", "scalars"), FEW)

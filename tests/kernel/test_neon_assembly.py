@@ -70,7 +70,9 @@ def strides(shape: tuple[int, ...], layout: str, dtype: str) -> tuple[int, ...]:
     return channels * height * width * size, height * width * size, width * size, size
 
 
-def check_inner_loop(text: str, target: Target, vectors: int, scalars: int, *, apart: bool = False) -> None:
+def check_inner_loop(
+    text: str, target: Target, vectors: int, scalars: int, *, apart: bool = False, soon: str = ""
+) -> None:
     """One vector multiply-add for each sum, all in registers, and little beside them."""
     loop = assembly.innermost(text, target)
     sums = vectors * scalars
@@ -83,6 +85,11 @@ def check_inner_loop(text: str, target: Target, vectors: int, scalars: int, *, a
     if apart:
         # Scalars that lie apart have addresses of their own, which step on.
         beside += scalars
+    if soon:
+        # A request, and its address, for each cache line of the side that is asked for ahead.
+        width = target.vector_bytes // (4 if "float" in text else 8)
+        numbers = scalars if soon == "scalars" else vectors * width
+        beside += 2 * -(-numbers // (64 * width // target.vector_bytes))
     if not target.fused:
         # A product is a copy, a multiplication and an addition; and a factor is spread over its vector.
         beside += 2 * sums + scalars
@@ -95,9 +102,10 @@ def test_micro_kernels_keep_their_sums_in_registers(name: str) -> None:
     checked = 0
     for kernel, (role, _, text) in kernels(target).items():
         if role == "micro":
-            size = re.fullmatch(r"micro(_apart)?_(?:float|double)_(\d+)x(\d+)", kernel)
+            size = re.fullmatch(r"micro(_apart)?(?:_(\w+)_soon)?_(?:float|double)_(\d+)x(\d+)", kernel)
             assert size
-            check_inner_loop(text, target, int(size[2]), int(size[3]), apart=bool(size[1]))
+            apart, soon = bool(size[1]), size[2] or ""
+            check_inner_loop(text, target, int(size[3]), int(size[4]), apart=apart, soon=soon)
             checked += 1
     assert checked >= 5
 

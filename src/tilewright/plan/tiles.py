@@ -136,6 +136,12 @@ def _factors(target: Target) -> int:
 # What vectors along pixels were measured to take beyond the estimate.
 _PIXELS_COST = 1.05
 
+# Cycles for a vector of pixels that the panel before has read already, if a tile's pixels have left the
+# first-level cache meanwhile: they take more than half of 32 KiB. Measured with 1 to 6 vectors of 64 to 256
+# channels.
+_PIXELS_AGAIN = 0.5
+_FIRST_LEVEL_BYTES = 16 << 10
+
 # Cycles for storing a number, by side and layout: whole vectors, squares turned over, one by one.
 _STORE = {
     ("by_channels", "channels"): 0.2,
@@ -179,6 +185,9 @@ def tile_for(
         loads = v * (2 if tile.side == "by_pixels" else 1) + s / 2
         # Fewer sums than the latency of a multiply-add times their rate wait for each other.
         sums = max(v * s, loads, 8 if target.registers > 16 else 10)
+        pixel_bytes = reduction * v * target.vector_bytes
+        if tile.side == "by_pixels" and panels > 1 and pixel_bytes > _FIRST_LEVEL_BYTES:
+            sums += v * _PIXELS_AGAIN
         store = _STORE[tile.side, layout]
         cost = reduction * lanes * sums / (v * s) / width + store * lanes + 40 / (pixels * panel)
         if tile.side == "by_channels" and v == STANDARD_VECTORS:

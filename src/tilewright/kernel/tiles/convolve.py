@@ -10,20 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
-from tilewright.kernel import jit, threads
+from tilewright.kernel import buffers, jit, threads
 from tilewright.kernel.addresses import address
 from tilewright.kernel.tiles import driver, micro, pack_rows, pack_weights, store
+from tilewright.kernel.tiles.blocks import Work, blocks_of
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.kernel.tiles.rows import (
     Axis,
     Row,
     axes_of,
     leads_of,
-    lines_of,
     lines_read,
-    longest_block,
     row_of,
 )
+from tilewright.kernel.tiles.sizes import even, up
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host
 
@@ -34,10 +34,24 @@ Words = dict[str, int | Table]
 #: Functions of a program by what they are for, each as its name and what emits it; "driver" calls the others.
 Kernels = dict[str, tuple[str, jit.Emit]]
 
-# A block of lines that is nearly the whole becomes the whole: neighbouring blocks pack the lines between
-# them twice.
-WHOLE = 1.25
 SCALARS = {"float32": "float", "float64": "double"}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Weights that are packed before the units begin, for all of them, a range of output channels at a time.
+
+    Attributes:
+        size: bytes of a range's packed weights.
+        units: units of packing.
+        range_outputs: output channels of a range.
+        outputs: output channels of a group.
+    """
+
+    size: int
+    units: int
+    range_outputs: int
+    outputs: int
 
 
 @dataclass
@@ -54,6 +68,7 @@ class Program:
         fields: the names of the table's words.
         about: by name, the tile, the sizes of the problem (a group's channels), and the blocks of them that
             are done at a time.
+        shared: of packed weights that all units read.
     """
 
     function: int
@@ -64,12 +79,25 @@ class Program:
     kernels: Kernels
     fields: Fields
     about: dict[str, int | str]
+    shared: Shared | None = None
 
     def run(self, x: int, w: int, bias: int, y: int) -> None:
         """Run on arrays at these addresses, laid out as the program was made for."""
         words = self.words.copy()
         words[0], words[1], words[2], words[3] = x, w, bias, y
-        threads.run(self.function, self.units, address(words), self.scratch_bytes)
+        shared = self.shared
+        if shared is None:
+            threads.run(self.function, self.units, address(words), self.scratch_bytes)
+            return
+        # In the pool's memory, which begins at a cache line; smaller arrays do not.
+        packed = buffers.empty(max(shared.size, buffers.LARGE), np.uint8)
+        place = self.fields.place
+        words[place["shared"]] = address(packed)
+        for first in range(0, shared.outputs, shared.range_outputs):
+            words[place["first_shared"]], words[place["packing"]] = first, 1
+            threads.run(self.function, shared.units, address(words), self.scratch_bytes)
+            words[place["packing"]] = 0
+            threads.run(self.function, self.units, address(words), self.scratch_bytes)
 
 
 @dataclass(frozen=True)
@@ -131,6 +159,8 @@ class _Maker:
         )
         pixels, panel = self.tile.pixels(self.width), self.tile.panel(self.width)
         by_channels = self.tile.side == "by_channels"
+        # Lines of which every tap reads a number at its own place are not packed. No tile may reach beyond.
+        self.in_place = x_column == 1 and all(_plain(axis) for axis in axes) and min(counts) >= pixels
         # -- input channels at a time
         read = math.prod(axis.kernel for axis in axes[:-1])
         most = max(tiles.WINDOW_LINES // read, 1)
@@ -157,40 +187,19 @@ class _Maker:
             # Many taps far apart: fewer channels at a time.
             channel_block = even(channels, max(budget // (leads.most * pitch * span), 1))
             per_line = leads.most * channel_block * pitch
-        held = channels > channel_block
-        held_pixels = (tiles.HELD_BYTES // self.itemsize) // max(outputs, 1) if held else 1 << 40
-        total = dims.batch * math.prod(axis.output for axis in lead_axes) * line.output * longest
-        wanted = max(min(held_pixels, max(total // tiles.UNITS, tiles.PIXELS)), pixels)
-        # Outputs that read nothing take no time worth sharing out.
-        working = sum(1 for phase in row.phases if phase.taps)
-        row_pixels = min(column_block, longest) * max(working, 1)
-        line_block = longest_block(line, wanted // row_pixels, budget // max(per_line, 1))
-        if line.output <= line_block * WHOLE and lines_read(line, line.output) * per_line <= budget:
-            line_block = line.output
-        lines = lines_of(line, even(line.output, line_block))
-        batch_block = 1
-        if lines.block >= line.output and column_block >= longest:
-            per_sample = per_line * lines.room
-            most = min(wanted // (line.output * longest), budget // max(per_sample, 1))
-            batch_block = self._batch_block(max(most, 1), len(leads.outputs) * dims.groups, panel)
-        batch_blocks = -(-dims.batch // batch_block)
-        column_blocks = -(-longest // column_block)
-        units = dims.groups * batch_blocks * len(leads.outputs) * len(lines.blocks) * column_blocks
-        output_block = up(-(-outputs // self._parts(units, panel)), panel)
-        tiles_held = 1
-        if held:
-            per_row = sum(-(-min(column_block, n) // pixels) for n in counts)
-            per_panel = batch_block * lines.block * per_row
-            most = 2 * tiles.HELD_BYTES // (self.itemsize * per_panel * pixels * panel)
-            output_block = min(output_block, max(most, 1) * panel)
-            tiles_held = per_panel * -(-output_block // panel)
-        output_blocks = -(-outputs // output_block)
-        units *= output_blocks
+        # -- blocks of lines, samples and output channels
+        work = Work(
+            dims, self.itemsize, line, (len(leads.outputs), leads.most), counts,
+            sum(1 for phase in row.phases if phase.taps), column_block, pixels, panel, channel_block,
+            per_line, self.in_place,
+        )  # fmt: skip
+        blocks = blocks_of(work)
+        lines, batch_block, output_block = blocks.lines, blocks.batch_block, blocks.output_block
         # -- scratch
-        packed = batch_block * leads.most * lines.room * channel_block * pitch + 2 * pixels + 4 * self.width
-        weights_at = up(packed, 16)
+        packed = 0 if self.in_place else batch_block * leads.most * lines.room * channel_block * pitch
+        weights_at = up(packed + 2 * pixels + 4 * self.width, 16)
         sums_at = up(weights_at + taps * channel_block * panel, 16)
-        list_at = up(sums_at + tiles_held * pixels * panel, 16)
+        list_at = up(sums_at + blocks.tiles_held * pixels * panel, 16)
         scratch = list_at * self.itemsize + 16 * (taps + 1)
         # -- words
         row_entries: list[tuple[int, int]] = []
@@ -202,6 +211,9 @@ class _Maker:
             row_entries += [(tap, stretch * length + place) for tap, stretch, place in listed]
             phases.append((phase.first, phase.count, start, len(row_entries)))
         steps = self.problem
+        factor_step = row.phases[0].taps[1][2] if together > 1 else pitch
+        if self.in_place:
+            factor_step = steps.x_steps[1]
         w_steps = weight_steps(dims, self.problem.backwards, taps)
         kernels = self._kernels(by_channels, pixels, layout, x_column)
         addresses = addresses_of(kernels, self.target, load)
@@ -219,15 +231,18 @@ class _Maker:
             "phases": table(phases), "phase_count": len(phases), "row_step": row.step,
             "row_entries": table(row_entries), "remainders": table(row.remainders),
             "remainder_count": len(row.remainders),
-            "every": row.every, "length": length, "pitch": pitch,
-            "together": together, "factor_step": row.phases[0].taps[1][2] if together > 1 else pitch,
+            "every": row.every, "length": length, "pitch": 0 if self.in_place else pitch,
+            "together": together, "factor_step": factor_step,
             "channel_block": channel_block, "output_block": output_block, "batch_block": batch_block,
-            "column_block": column_block, "output_blocks": output_blocks, "groups": dims.groups,
-            "batch_blocks": batch_blocks, "leads": len(leads.outputs), "line_blocks": lines.blocks,
-            "line_block_count": len(lines.blocks), "column_blocks": column_blocks,
-            "tile": pixels, "panel": panel, "tiles_held": tiles_held, "lowest_count": min(counts),
-            "blank": self._blank(y_steps[-1], column_blocks, lines.starts),
+            "column_block": column_block, "output_blocks": blocks.output_blocks, "groups": dims.groups,
+            "batch_blocks": -(-dims.batch // batch_block), "leads": len(leads.outputs),
+            "line_blocks": lines.blocks, "line_block_count": len(lines.blocks),
+            "column_blocks": -(-longest // column_block),
+            "tile": pixels, "panel": panel, "tiles_held": blocks.tiles_held, "lowest_count": min(counts),
+            "blank": self._blank(y_steps[-1], -(-longest // column_block), lines.starts),
             "lead_room": leads.most, "line_room": lines.room,
+            "in_place": int(self.in_place), "ahead": self._ahead(pixels),
+            "shared_outputs": blocks.range_outputs,
             "weights_at": weights_at, "sums_at": sums_at, "list_at": list_at,
             "slope": int(np.float64(self.problem.slope).view(np.int64)),
         }  # fmt: skip
@@ -238,7 +253,21 @@ class _Maker:
             "outputs": outputs, "output_block": output_block, "batch": dims.batch, "batch_block": batch_block,
             "lines": line.output, "line_block": lines.block, "columns": longest, "column_block": column_block,
         }  # fmt: skip
-        return Program(addresses["driver"], values, units, scratch, kept, kernels, driver.FIELDS, about)
+        shared = None
+        if blocks.shared:
+            panels = -(-blocks.range_outputs // panel)
+            shared = Shared(blocks.shared, dims.groups * panels, blocks.range_outputs, outputs)
+        return Program(
+            addresses["driver"], values, blocks.units, scratch, kept, kernels, driver.FIELDS, about, shared
+        )
+
+    def _ahead(self, pixels: int) -> int:
+        """From a tile's first number to the first that is asked for: the last line is that of the next's end.
+
+        Tiles follow each other along the row, so what the next reads before that was asked for before.
+        """
+        line = 64 // self.itemsize
+        return 2 * pixels - 1 - (-(-pixels // line) - 1) * line
 
     def _blank(self, y_column: int, column_blocks: int, line_starts: Table) -> int:
         """The columns of a line, if lines are to be written as zeros first because some outputs read nothing.
@@ -251,26 +280,6 @@ class _Maker:
         consecutive = y_column == 1 or self.problem.y_steps[1] == 1
         usable = nothing_read and consecutive and column_blocks == 1 and self.problem.activation == "none"
         return self.last.output if usable else 0
-
-    def _parts(self, units: int, panel: int) -> int:
-        """Into how many ranges of output channels to divide what would be so many units."""
-        outputs = self.dims.out_channels // self.dims.groups
-        if units >= tiles.UNITS // 2 or self.dims.flops <= 1 << 20:
-            return 1
-        return min(-(-tiles.UNITS // 2 // units), -(-outputs // panel))
-
-    def _batch_block(self, most: int, others: int, panel: int) -> int:
-        """Samples of a unit, so that packing takes least: weights per block, samples per range of outputs."""
-        dims = self.dims
-        weights = dims.out_channels * dims.in_channels // dims.groups * dims.taps
-        numbers = dims.batch * dims.in_channels * math.prod(dims.spatial)
-        found = []
-        while most:
-            block = even(dims.batch, most)
-            blocks = -(-dims.batch // block)
-            found.append((blocks * weights + self._parts(blocks * others, panel) * numbers, block))
-            most //= 2
-        return min(found)[1]
 
     def _pitch(self, length: int) -> int:
         """An odd number of cache lines: channels then spread over all sets of a cache."""
@@ -304,11 +313,12 @@ class _Maker:
             if by_channels:
                 storing = storing.replace("along", "across")
         side, act = tile.side, self.problem.activation
+        soon = ("scalars" if by_channels else "vectors") if self.in_place else ""
         return {
             "driver": (driver.name(scalar, side), lambda t: driver.emit(t, scalar, side)),
             "micro": (
-                micro.name(scalar, vectors, scalars),
-                lambda t: micro.emit(t, scalar, vectors, scalars),
+                micro.name(scalar, vectors, scalars, soon=soon),
+                lambda t: micro.emit(t, scalar, vectors, scalars, soon=soon),
             ),
             "pack_rows": (
                 pack_rows.name(scalar, packing),
@@ -432,17 +442,3 @@ def words_of(fields: Fields, words: Words) -> tuple[Table, tuple[Table, ...]]:
 def table(rows: Any) -> Table:
     """Rows of integers as a driver reads them."""
     return np.array(rows, dtype=np.int64)
-
-
-def up(number: int, multiple: int) -> int:
-    """The next multiple.
-
-    >>> up(17, 16)
-    32
-    """
-    return -(-number // multiple) * multiple
-
-
-def even(total: int, most: int) -> int:
-    """The block length, at most ``most``, that divides ``total`` into the fewest blocks of even length."""
-    return -(-total // -(-total // max(most, 1))) if total else 1

@@ -14,11 +14,10 @@ from tilewright.kernel.tiles.convolve import (
     Table,
     Words,
     addresses_of,
-    even,
-    up,
     weight_steps,
     words_of,
 )
+from tilewright.kernel.tiles.sizes import even, up
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host
 

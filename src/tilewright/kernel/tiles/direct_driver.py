@@ -100,7 +100,8 @@ class _Driver(driver.Driver):
                 x_row, y_row = f.at(x, self.scalar, x_place), f.at(y, self.scalar, y_place)
                 with f.loop(q1, start=q0, step=self.tile, name="tile") as q:
                     start = f.least(q, last)
-                    self._ask_for(f.at(y_row, self.scalar, start * self.y_column), kn, self.tile)
+                    out = f.at(y_row, self.scalar, start * self.y_column)
+                    self._ask_for(out, kn, self.tile, q.differs(q0))
                     with f.when(k.equals(k0)):
                         self._ask_for_next(x_row, f.least(start + self.tile, last))
                     self._tile(f.at(x_row, self.scalar, start * self.x_column))

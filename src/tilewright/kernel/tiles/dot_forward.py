@@ -12,10 +12,9 @@ from tilewright.kernel.tiles.convolve import (
     Program,
     Words,
     addresses_of,
-    even,
-    up,
     words_of,
 )
+from tilewright.kernel.tiles.sizes import even, up
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host
 

@@ -12,11 +12,10 @@ from tilewright.kernel.tiles.convolve import (
     Program,
     Words,
     addresses_of,
-    even,
-    up,
     words_of,
 )
 from tilewright.kernel.tiles.direct import Places, merged, row_table
+from tilewright.kernel.tiles.sizes import even, up
 from tilewright.kernel.tiles.weights import SHARE_PLACES, SHARES_BYTES, WeightProblem, WeightProgram
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host

@@ -53,6 +53,12 @@ FIELDS = Fields(
     "blank",
     # room in the packed lines
     "lead_room", "line_room",
+    # 1 if lines are read where they lie, instead of being packed; then, how far ahead of a tile memory is
+    # asked for
+    "in_place", "ahead",
+    # where all units read packed weights, or null: then each packs its own; 1 while they are being packed;
+    # the output channels whose weights are there, and how many
+    "shared", "packing", "first_shared", "shared_outputs",
     # places in scratch, in elements of its type
     "weights_at", "sums_at", "list_at",
     # functions
@@ -92,7 +98,7 @@ class Driver:
         addresses = {
             "x", "w", "bias", "y", "lead_starts", "lead_entries", "lead_outputs", "line_starts",
             "line_entries", "lines_read", "phases", "row_entries", "line_blocks",
-            "pack_rows", "pack_weights", "micro", "store",
+            "shared", "pack_rows", "pack_weights", "micro", "store",
         }  # fmt: skip
         self.words = {
             word: FIELDS.address(f, f["args"], word) if word in addresses else FIELDS.read(f, f["args"], word)
@@ -101,18 +107,48 @@ class Driver:
         }
         self.fills = self.blank.differs(0) & self.bias.equals(f.null())
         self.slope_value = f.load("double", f["args"], FIELDS.place["slope"])
+        packing, computing = f.fresh("packing"), f.fresh("computing")
+        f.branch(self.packing.differs(0), packing, computing)
+        f.label(packing)
+        self._pack_shared()
+        f.give()
+        f.label(computing)
         self._find_unit()
         f_list = f.at(f["scratch"], self.scalar, self.list_at)
         self.list = f_list
-        self.packed_weights = f.at(f["scratch"], self.scalar, self.weights_at)
+        self.own_weights = f.at(f["scratch"], self.scalar, self.weights_at)
         self.sums = f.at(f["scratch"], self.scalar, self.sums_at)
         with f.loop(self.channels, step=self.channel_block, name="channels") as c0:
             self.c0 = c0
             self.cn = f.least(self.channels - c0, self.channel_block)
             self.sample_pitch = self.lead_room * self.line_room * self.cn * self.pitch
             self.is_first, self.is_last = c0, c0 + self.cn >= self.channels
-            self._pack_lines()
+            with f.when(self.in_place.equals(0)):
+                self._pack_lines()
             self._panels()
+        f.give()
+
+    def _pack_shared(self) -> None:
+        """A unit of another kind: the weights of one panel of a group, for all units that follow."""
+        f = self.f
+        panels = (self.shared_outputs + (self.panel - 1)) // self.panel
+        k = self.first_shared + f["unit"] % panels * self.panel
+        kn = f.least(self.outputs - k, self.panel)
+        group = f["unit"] // panels
+        weights = f.at(self.w, self.scalar, group * self.w_group + self.w_first)
+        weights = f.at(weights, self.scalar, k * self.w_output, wild=True)
+        with f.when(kn > 0), f.loop(self.channels, step=self.channel_block, name="channels") as c0:
+            cn = f.least(self.channels - c0, self.channel_block)
+            source = f.at(weights, self.scalar, c0 * self.w_channel, wild=True)
+            f.call(self.pack_weights, f["args"], source, self._shared_weights(group, k, c0), kn, cn)
+
+    def _shared_weights(self, group: Value, k: Value, c0: Value) -> Value:
+        """Where the packed weights of a panel and a block of channels lie, for all units."""
+        f = self.f
+        panels = (self.shared_outputs + (self.panel - 1)) // self.panel
+        number = group * panels + (k - self.first_shared) // self.panel
+        place = (number * self.channels + c0) * self.taps * self.panel
+        return f.at(self.shared, self.scalar, place, wild=True)
 
     def _find_unit(self) -> None:
         f = self.f
@@ -123,6 +159,7 @@ class Driver:
         self.q0 = column_block * self.column_block
         # The last tile of a row may start before the block: packed lines start where it may.
         self.base = f.greatest(f.least(self.q0, self.lowest_count - self.tile), 0)
+        self.base = f.select(self.in_place.differs(0), f.number("i64", 0), self.base)
 
     def _find_block(self, output_block: Value, u: Value) -> None:
         """What the unit covers, and where its arrays start; ``u`` is its number without the columns."""
@@ -130,10 +167,14 @@ class Driver:
         line_block, u = u % self.line_block_count, u // self.line_block_count
         lead, u = u % self.leads, u // self.leads
         batch_block, group = u % self.batch_blocks, u // self.batch_blocks
-        self.k0 = output_block * self.output_block
-        self.k1 = f.least(self.k0 + self.output_block, self.outputs)
+        self.group = group
+        self.k0 = self.first_shared + output_block * self.output_block
+        self.k1 = f.least(self.k0 + self.output_block, self.first_shared + self.shared_outputs)
+        self.k1 = f.least(self.k1, self.outputs)
         self.n0 = batch_block * self.batch_block
+        # The last of several ranges of output channels may be shorter: some units have nothing to do.
         self.n1 = f.least(self.n0 + self.batch_block, self.batch)
+        self.n1 = f.select(self.k0 < self.k1, self.n1, self.n0)
         # line_blocks: (first line, end, where its input lines are listed, how many)
         entry = f.at(self.line_blocks, "i64", line_block * 4)
         self.h0, self.h1, listed, self.packed_lines = (f.load("i64", entry, i) for i in range(4))
@@ -169,7 +210,12 @@ class Driver:
             (held,) = panels.carried
             kn = f.least(self.k1 - k, self.panel)
             source = f.at(self.w_start, self.scalar, k * self.w_output + self.c0 * self.w_channel, wild=True)
-            f.call(self.pack_weights, f["args"], source, self.packed_weights, kn, self.cn)
+            there = self.shared.differs(f.null())
+            with f.when(there.equals(0)):
+                f.call(self.pack_weights, f["args"], source, self.own_weights, kn, self.cn)
+            self.packed_weights = f.select(
+                there, self._shared_weights(self.group, k, self.c0), self.own_weights
+            )
             samples = f.loop(self.n1, start=self.n0, carry=[held], name="sample")
             with samples as n:
                 lines = f.loop(self.h1, start=self.h0, carry=samples.carried, name="line")
@@ -210,6 +256,14 @@ class Driver:
         first, count, t0, t1 = (f.load("i64", entry, i) for i in range(4))
         entries = self._list_taps(h, t0, t1)
         packed = f.at(f["scratch"], self.scalar, (n - self.n0) * self.sample_pitch)
+        with f.either(self.in_place.differs(0), "ptr") as choice:
+            # Each lead place reads the one input at its own place.
+            lying = n * self.x_batch + self.c0 * self.x_channel + h * self.x_line
+            lying = lying + f.load("i64", self.lead_entries, self.e0 * 2 + 1)
+            choice.yes(f.at(self.x_start, self.scalar, lying, wild=True))
+            choice.otherwise()
+            choice.no(packed)
+        packed = choice.result
         line = n * self.y_batch + h * self.y_line + first * self.y_column + k * self.y_channel
         y_line = f.at(self.y_start, self.scalar, line)
         bias = self._bias(k)
@@ -230,11 +284,12 @@ class Driver:
             resume = f.result("i64", f"zext i1 {self.is_first.differs(0).name} to i64")
             out = f.at(y_line, self.scalar, start * (self.row_step * self.y_column))
             with f.when(self.is_last):
-                self._ask_for(out, kn, pixels)
+                self._ask_for(out, kn, pixels, q.differs(self.q0))
             with f.when(entries > 0):
+                # A micro-kernel that asks for nothing ahead doesn't look at the last argument.
                 f.call(
                     self.micro, vectors, scalars, self.list, entries, self.cn * self.together, *steps, sums,
-                    row, resume,
+                    row, resume, self.ahead,
                 )  # fmt: skip
             with f.when(entries.equals(0) & resume.equals(0)), f.loop(self.tile * self.panel) as i:
                 f.store(f.number(self.scalar, 0), sums, i)
@@ -253,8 +308,11 @@ class Driver:
             tiles.carry([number + 1])
         return tiles.results[0]
 
-    def _ask_for(self, out: Value, kn: Value, pixels: Value) -> None:
-        """The cache lines that a tile will be stored to: they come while its sums are made."""
+    def _ask_for(self, out: Value, kn: Value, pixels: Value, follows: Value) -> None:
+        """The cache lines that a tile will be stored to: they come while its sums are made.
+
+        Where a tile ``follows`` another along the lines in memory, their ends are enough.
+        """
         f = self.f
         # Along which a line of y is consecutive: its channels, or its columns.
         along = self.y_channel.equals(1)
@@ -263,7 +321,10 @@ class Driver:
         rows, length = f.select(along, pixels, rows), f.select(along, kn - 1, length)
         step = f.select(along, step, self.y_channel)
         line = 64 // size_of(self.scalar)
-        with f.loop(rows, name="soon") as row:
+        short = follows & (length < line) & along.equals(0)
+        with f.when(short), f.loop(rows, name="soon") as row:
+            f.soon(f.at(out, self.scalar, row * step + length, wild=True))
+        with f.when(short.equals(0)), f.loop(rows, name="soon") as row:
             start = f.at(out, self.scalar, row * step)
             f.soon(f.at(start, self.scalar, length))
             with f.loop(length, step=line, name="soon") as place:

@@ -16,6 +16,10 @@ in the compiled families is this sum:
 Where neighbouring scalars lie ``jstep`` numbers ``apart`` instead of one, scalars[soff_e + i·sstep +
 j·jstep] is read: Winograd's products, whose pieces have their channels side by side.
 
+Where one side is read from an array as it lies, memory is asked for what the next tile reads of it: ``ahead``
+numbers beyond this tile's own, ``soon`` of its side (``vectors`` or ``scalars``). Between multiply-adds that
+costs nothing; beside them, requests would wait for each other.
+
 Schedule: all V·S sums stay in registers from the first product to the last; a round of the inner loop loads V
 vectors, and multiplies each with S scalars that are read straight from memory.
 """
@@ -24,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilewright.kernel.builder import Function, Value, element, lanes, splat, vector
+from tilewright.kernel.builder import Function, Value, element, lanes, size_of, splat, vector
 from tilewright.plan.target import Target
 
 #: What a micro-kernel is called with, in order.
@@ -42,21 +46,27 @@ ARGUMENTS = {
 }
 #: One that reads scalars apart has their distance last.
 ARGUMENTS_APART = {**ARGUMENTS, "jstep": "i64"}
+#: One that asks for memory has the distance last.
+ARGUMENTS_SOON = {**ARGUMENTS, "ahead": "i64"}
 
 # Scalars that are reached from one register: x86 addresses base + {0, 1, 2}·step without arithmetic.
 _REACHED = 3
 
 
-def name(scalar: str, vectors: int, scalars: int, *, apart: bool = False) -> str:
+def name(scalar: str, vectors: int, scalars: int, *, apart: bool = False, soon: str = "") -> str:
     """The symbol of a micro-kernel."""
-    return f"micro{'_apart' if apart else ''}_{scalar}_{vectors}x{scalars}"
+    kind = "_apart" if apart else f"_{soon}_soon" if soon else ""
+    return f"micro{kind}_{scalar}_{vectors}x{scalars}"
 
 
-def emit(target: Target, scalar: str, vectors: int, scalars: int, *, apart: bool = False) -> str:
+def emit(
+    target: Target, scalar: str, vectors: int, scalars: int, *, apart: bool = False, soon: str = ""
+) -> str:
     """The micro-kernel for tiles of ``vectors`` by ``scalars``; count and entries are at least 1."""
-    arguments = ARGUMENTS_APART if apart else ARGUMENTS
-    f = Function(name(scalar, vectors, scalars, apart=apart), target, arguments)
-    width = target.vector_bytes // (4 if scalar == "float" else 8)
+    arguments = ARGUMENTS_APART if apart else ARGUMENTS_SOON if soon else ARGUMENTS
+    f = Function(name(scalar, vectors, scalars, apart=apart, soon=soon), target, arguments)
+    width = target.vector_bytes // size_of(scalar)
+    line = 64 // size_of(scalar)
     type = vector(width, scalar)
     sums = [f.number(type, 0)] * (vectors * scalars)
     outer = f.loop(f["entries"], carry=[f["table"], *sums], surely=True, name="entry")
@@ -71,6 +81,10 @@ def emit(target: Target, scalar: str, vectors: int, scalars: int, *, apart: bool
         with inner:
             v, *rest = inner.carried
             places, sums = rest[: len(starts)], rest[len(starts) :]
+            if soon:
+                side, numbers = (v, vectors * width) if soon == "vectors" else (places[0], scalars)
+                for i in range(0, numbers, line):
+                    f.soon(f.at(side, scalar, f["ahead"] + i, wild=True))
             loaded = [f.load(type, v, width * i) for i in range(vectors)]
             for j in range(scalars):
                 if apart:

@@ -10,10 +10,10 @@ from tilewright.kernel.tiles.convolve import (
     Program,
     Words,
     addresses_of,
-    up,
     words_of,
 )
 from tilewright.kernel.tiles.direct import innermost, merged
+from tilewright.kernel.tiles.sizes import up
 from tilewright.kernel.tiles.weights import WeightProblem, WeightProgram
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host

@@ -18,15 +18,14 @@ from tilewright.kernel.tiles.convolve import (
     Table,
     Words,
     addresses_of,
-    even,
     exchanged,
     on_end,
     spatial,
     table,
-    up,
     words_of,
 )
 from tilewright.kernel.tiles.rows import leads_of, lines_of, lines_read, longest_block, row_of
+from tilewright.kernel.tiles.sizes import even, up
 from tilewright.plan import tiles
 from tilewright.plan.compiled import exchanges_sides
 from tilewright.plan.target import Target, host

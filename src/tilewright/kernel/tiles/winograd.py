@@ -20,12 +20,11 @@ from tilewright.kernel.tiles.convolve import (
     Program,
     Words,
     addresses_of,
-    even,
-    up,
     weight_steps,
     words_of,
 )
 from tilewright.kernel.tiles.rows import Axis, axes_of, leads_of, lines_of
+from tilewright.kernel.tiles.sizes import even, up
 from tilewright.kernel.tiles.weights import schedule_of
 from tilewright.plan import tiles
 from tilewright.plan.target import Target, host
@@ -117,6 +116,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "piece_lines": line_scheme.outputs, "piece_columns": last_scheme.outputs,
         "before": last_axis.before, "columns": last_axis.size,
         "output_block": output_block, "batch_block": batch_block, "output_blocks": output_blocks,
+        "shared_outputs": outputs,
         "column_block": column_block, "column_blocks": column_blocks,
         "groups": dims.groups, "batch_blocks": batch_blocks, "leads": len(leads.outputs),
         "line_blocks": lines.blocks, "line_block_count": len(lines.blocks), "panel": panel,

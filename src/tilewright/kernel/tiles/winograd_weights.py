@@ -15,11 +15,10 @@ from tilewright.kernel.tiles.convolve import (
     Table,
     Words,
     addresses_of,
-    even,
-    up,
     words_of,
 )
 from tilewright.kernel.tiles.rows import axes_of, leads_of, lines_of
+from tilewright.kernel.tiles.sizes import even, up
 from tilewright.kernel.tiles.weights import (
     SHARE_PLACES,
     SHARES_BYTES,
