@@ -208,6 +208,7 @@ _SEVERAL_UNITS = [
     ConvDims.of((3, 130, 27, 15), (40, 130, 3, 3), padding=1),
     ConvDims.of((3, 3, 64, 64), (24, 3, 7, 7), stride=2, padding=3),
     ConvDims.of((4, 96, 28, 28), (64, 96, 1, 1)),
+    ConvDims.of((3, 520, 6, 6), (140, 520, 1, 1)),
     ConvDims.of((7, 2, 50), (6, 1, 9), groups=2, padding="causal"),
     ConvDims.of((2, 16, 9, 10, 11), (24, 16, 3, 3, 3), padding=1),
 ]

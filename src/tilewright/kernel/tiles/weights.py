@@ -40,7 +40,10 @@ COLUMNS = 64
 SHARES_BYTES = 2 << 20
 # Places that a share sums over, at least: its sums are written and added once, which takes about as long as
 # 16 multiply-adds of each.
-SHARE_PLACES = 400
+SHARE_PLACES = 384
+# Units of a large problem, at least, if ranges of channels can be this long: two or four threads share them
+# evenly, and what is packed again for each range is multiplied for 16 cycles, packed in two.
+_FEWEST_UNITS, _LONG_RANGE = 4, 256
 # With fewer input channels than this, lead and line taps are packed beside them.
 FEW_CHANNELS = 8
 
@@ -116,6 +119,20 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     def too_many_sums() -> bool:
         return taps * up(output_block, panel) * up(channel_block, tile) > most_sums
 
+    size = dims.out_channels * channels * taps
+    places_summed = dims.batch * math.prod(dims.output)
+
+    def most_shares() -> tuple[int, int]:
+        """Units of one share, and shares of the sum, at most."""
+        units = dims.groups * -(-outputs // output_block) * -(-channels // channel_block)
+        shares = min(-(-tiles.UNITS // 2 // units), SHARES_BYTES // (size * itemsize))
+        return units, max(min(shares, places_summed // SHARE_PLACES), 1) if dims.flops >= 1 << 20 else 1
+
+    def too_few_units() -> bool:
+        longest = max(output_block, channel_block)
+        few = math.prod(most_shares()) < _FEWEST_UNITS and longest >= 2 * _LONG_RANGE
+        return few and dims.flops >= 1 << 20 and not folded
+
     while True:
         if fewer_outputs():
             output_block = up(even(outputs, output_block // 2), panel)
@@ -123,6 +140,11 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
             channel_block = even(channels, max(channel_block // 2, 1))
             if channel_block > tile:
                 channel_block = min(up(channel_block, tile), channels)
+        elif too_few_units():
+            if output_block > channel_block:
+                output_block = up(even(outputs, output_block // 2), panel)
+            else:
+                channel_block = even(channels, channel_block // 2)
         else:
             break
     features = channel_block * (line_features if folded else 1)
@@ -145,15 +167,9 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     room = lines.block if folded else lines.room * leads.most
     # -- units
     output_blocks, channel_blocks = -(-outputs // output_block), -(-channels // channel_block)
-    units = dims.groups * output_blocks * channel_blocks
     column_blocks = -(-columns // column_block)
-    total = dims.batch * len(leads.outputs) * len(lines.blocks) * column_blocks
-    size = dims.out_channels * channels * taps
-    places_summed = dims.batch * math.prod(dims.output)
-    shares = min(-(-tiles.UNITS // 2 // units), total, SHARES_BYTES // (size * itemsize))
-    shares = max(min(shares, places_summed // SHARE_PLACES), 1)
-    if dims.flops < 1 << 20:
-        shares = 1
+    units, shares = most_shares()
+    shares = min(shares, dims.batch * len(leads.outputs) * len(lines.blocks) * column_blocks)
     units *= shares
     # -- scratch
     gy_at = up(room * per_line + tile + 2 * width, 16)
