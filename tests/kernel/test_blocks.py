@@ -120,6 +120,7 @@ def test_bits_are_the_same_whoever_packs(dims: ConvDims, monkeypatch: pytest.Mon
         assert_same(other, found[0], rtol=0, atol=0, reason="the order of a sum is the geometry's")
 
 
+@pytest.mark.parametrize("stride", [1, 2, (3, 1), (1, 2)])
 @pytest.mark.parametrize("side", ["tiles-channels", "tiles-pixels"])
 @pytest.mark.parametrize(
     "part",
@@ -131,12 +132,16 @@ def test_bits_are_the_same_whoever_packs(dims: ConvDims, monkeypatch: pytest.Mon
     ],
     ids=["whole", "cropped", "every second channel", "backwards"],
 )
-def test_lines_that_lie_in_a_larger_array(part: tuple[slice, ...], side: str) -> None:
-    """Views whose columns are consecutive are read where they lie, others are packed."""
+def test_lines_that_lie_in_a_larger_array(
+    part: tuple[slice, ...], side: str, stride: int | tuple[int, int]
+) -> None:
+    """They are read where they lie, unless vectors run along columns that are not consecutive."""
     x = guarded(random_array((2, 44, 31, 33), 1).astype("f4"))[part]
     w = random_array((37, x.shape[1], 1, 1), 2).astype("f4")
-    dims = ConvDims.of(x.shape, w.shape)
+    dims = ConvDims.of(x.shape, w.shape, stride=stride)
     y = guarded(np.full(dims.output_shape, np.nan, "f4"))
     run(choose("forward", dims, "float32", side), x, w, None, y)
-    expected = np.einsum("nchw,kc->nkhw", x.astype(np.float64), w[:, :, 0, 0].astype(np.float64))
+    rows, columns = dims.stride
+    read = x[:, :, ::rows, ::columns].astype(np.float64)
+    expected = np.einsum("nchw,kc->nkhw", read, w[:, :, 0, 0].astype(np.float64))
     assert_same(y, expected.astype("f4"), rtol=1e-5, atol=1e-4, reason="rounding of sums of 44 products")

@@ -34,6 +34,10 @@ Words = dict[str, int | Table]
 #: Functions of a program by what they are for, each as its name and what emits it; "driver" calls the others.
 Kernels = dict[str, tuple[str, jit.Emit]]
 
+# With so few outputs a number read from memory takes longer than its multiply-adds. Then only so many
+# channels at a time are read where they lie, along a whole block of columns: streams that a processor follows
+# by itself. 64→2 outputs at 388×388, by channels at a time: 64: 12.7 ms, 16: 10.4, 8: 9.2, 4: 8.5.
+_MEMORY_BOUND, _STREAMS = 8, 8
 SCALARS = {"float32": "float", "float64": "double"}
 
 
@@ -159,12 +163,15 @@ class _Maker:
         )
         pixels, panel = self.tile.pixels(self.width), self.tile.panel(self.width)
         by_channels = self.tile.side == "by_channels"
-        # Lines of which every tap reads a number at its own place are not packed. No tile may reach beyond.
-        self.in_place = x_column == 1 and all(_plain(axis) for axis in axes) and min(counts) >= pixels
+        # Where each output reads one place, lines are not packed, as long as no tile reaches beyond.
+        self.x_pixel = x_column * row.every
+        self.in_place = all(_alone(axis) for axis in axes) and min(counts) >= pixels and self._reaches()
         # -- input channels at a time
         read = math.prod(axis.kernel for axis in axes[:-1])
         most = max(tiles.WINDOW_LINES // read, 1)
         most = min(most, max(tiles.WEIGHTS_BYTES // (taps * panel * self.itemsize), 1))
+        if self.in_place and outputs <= min(panel, _MEMORY_BOUND):
+            most = min(most, _STREAMS)
         channel_block = even(channels, most)
         # -- tables
         leads = leads_of(lead_axes, x_steps[:-2], y_steps[:-2])
@@ -173,6 +180,11 @@ class _Maker:
         longest = max(counts)
         column_block = longest
         budget = tiles.PACKED_BYTES // self.itemsize
+        if self.in_place and outputs <= panel:
+            # Nothing is read a second time, so it needn't stay in a cache; and where a unit begins, nobody
+            # has asked for its first tile.
+            share = dims.batch * math.prod(axis.output for axis in axes) // tiles.UNITS
+            budget = max(budget, channel_block * self._pitch(share))
         while True:
             length = up(column_block + (pixels if column_block < longest else 0) + row.reach, self.width)
             if column_block == longest:
@@ -241,7 +253,9 @@ class _Maker:
             "tile": pixels, "panel": panel, "tiles_held": blocks.tiles_held, "lowest_count": min(counts),
             "blank": self._blank(y_steps[-1], -(-longest // column_block), lines.starts),
             "lead_room": leads.most, "line_room": lines.room,
-            "in_place": int(self.in_place), "ahead": self._ahead(pixels),
+            "in_place": int(self.in_place), "x_pixel": self.x_pixel,
+            "line_step": line.stride * x_steps[-2],
+            "ahead": self._ahead(pixels) if self.x_pixel == 1 else self.x_pixel,
             "shared_outputs": blocks.range_outputs,
             "weights_at": weights_at, "sums_at": sums_at, "list_at": list_at,
             "slope": int(np.float64(self.problem.slope).view(np.int64)),
@@ -260,6 +274,14 @@ class _Maker:
         return Program(
             addresses["driver"], values, blocks.units, scratch, kept, kernels, driver.FIELDS, about, shared
         )
+
+    def _reaches(self) -> bool:
+        """Whether there is a micro-kernel that reads the pixels of a tile where they lie in x."""
+        if self.x_pixel == 1:
+            return True
+        # Those that lie apart, as scalars; shorter tiles would each need a micro-kernel of their own.
+        longest = tiles.most_scalars(self.target, self.tile.vectors)
+        return self.tile.side == "by_channels" and self.tile.scalars == longest
 
     def _ahead(self, pixels: int) -> int:
         """From a tile's first number to the first that is asked for: the last line is that of the next's end.
@@ -313,12 +335,13 @@ class _Maker:
             if by_channels:
                 storing = storing.replace("along", "across")
         side, act = tile.side, self.problem.activation
-        soon = ("scalars" if by_channels else "vectors") if self.in_place else ""
+        apart = self.in_place and self.x_pixel != 1
+        soon = ("scalars" if by_channels else "vectors") if self.in_place and not apart else ""
         return {
             "driver": (driver.name(scalar, side), lambda t: driver.emit(t, scalar, side)),
             "micro": (
-                micro.name(scalar, vectors, scalars, soon=soon),
-                lambda t: micro.emit(t, scalar, vectors, scalars, soon=soon),
+                micro.name(scalar, vectors, scalars, apart=apart, soon=soon),
+                lambda t: micro.emit(t, scalar, vectors, scalars, apart=apart, soon=soon),
             ),
             "pack_rows": (
                 pack_rows.name(scalar, packing),
@@ -392,6 +415,13 @@ def weight_steps(dims: ConvDims, backwards: bool, taps: int) -> dict[str, int]:
 
 def _plain(axis: Axis) -> bool:
     return axis.kernel == axis.stride == axis.spread == 1 and axis.before == 0 and axis.size == axis.output
+
+
+def _alone(axis: Axis) -> bool:
+    """Whether each output reads one place, and none reads padding."""
+    return (
+        axis.kernel == axis.spread == 1 and axis.before == 0 and (axis.output - 1) * axis.stride < axis.size
+    )
 
 
 # Cycles for packing and storing a number one by one instead of in vectors.

@@ -53,9 +53,10 @@ FIELDS = Fields(
     "blank",
     # room in the packed lines
     "lead_room", "line_room",
-    # 1 if lines are read where they lie, instead of being packed; then, how far ahead of a tile memory is
-    # asked for
-    "in_place", "ahead",
+    # 1 if lines are read where they lie, instead of being packed; then, in x, from one pixel of a tile to the
+    # next and from one output line to the next; and what the micro-kernel takes last: how far ahead of a tile
+    # memory is asked for, or how far pixels lie apart
+    "in_place", "x_pixel", "line_step", "ahead",
     # where all units read packed weights, or null: then each packs its own; 1 while they are being packed;
     # the output channels whose weights are there, and how many
     "shared", "packing", "first_shared", "shared_outputs",
@@ -258,7 +259,7 @@ class Driver:
         packed = f.at(f["scratch"], self.scalar, (n - self.n0) * self.sample_pitch)
         with f.either(self.in_place.differs(0), "ptr") as choice:
             # Each lead place reads the one input at its own place.
-            lying = n * self.x_batch + self.c0 * self.x_channel + h * self.x_line
+            lying = n * self.x_batch + self.c0 * self.x_channel + h * self.line_step
             lying = lying + f.load("i64", self.lead_entries, self.e0 * 2 + 1)
             choice.yes(f.at(self.x_start, self.scalar, lying, wild=True))
             choice.otherwise()
@@ -276,7 +277,8 @@ class Driver:
             (number,) = tiles.carried
             start = f.least(q, last)
             sums = f.at(self.sums, self.scalar, (number % self.tiles_held) * (self.tile * self.panel))
-            vectors, scalars = self.packed_weights, f.at(packed, self.scalar, start - self.base)
+            place = f.select(self.in_place.differs(0), start * self.x_pixel, start - self.base)
+            vectors, scalars = self.packed_weights, f.at(packed, self.scalar, place)
             steps = (self.panel, self.factor_step)
             row = self.panel
             if not self.by_channels:
@@ -286,7 +288,7 @@ class Driver:
             with f.when(self.is_last):
                 self._ask_for(out, kn, pixels, q.differs(self.q0))
             with f.when(entries > 0):
-                # A micro-kernel that asks for nothing ahead doesn't look at the last argument.
+                # The plain micro-kernel doesn't look at the last argument.
                 f.call(
                     self.micro, vectors, scalars, self.list, entries, self.cn * self.together, *steps, sums,
                     row, resume, self.ahead,
