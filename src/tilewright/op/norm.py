@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.op import channel_passes as passes
 from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
 from tilewright.op.memory import copy_in_c_order, empty_like, pooled
 
@@ -73,8 +74,9 @@ def _channel_sums(x: Array, part: Callable[[tuple[slice, slice]], Array]) -> Arr
 def channel_statistics(x: Array) -> tuple[Array, Array]:
     """Mean and biased variance of each channel of x (batch, channels, ...), in float64.
 
-    Two passes: the squares are those of the deviations from the mean, so that a mean much larger than the
-    deviations costs no digits. Sums of blocks are added in float64, in a fixed order.
+    A mean much larger than the deviations costs no digits: the squares that are added up are those of the
+    distances from one of the channel's numbers, in float64 (:mod:`tilewright.kernel.elementwise.moments`), or
+    those from the mean, in two passes. Sums are added in a fixed order.
 
     Raises:
         ShapeError: a channel has fewer than two numbers, or none.
@@ -86,6 +88,9 @@ def channel_statistics(x: Array) -> tuple[Array, Array]:
             describe(input=x),
             "Use a larger batch, or evaluation mode.",
         )
+    found = passes.statistics(x)
+    if found is not None:
+        return found
     mean = _channel_sums(x, lambda block: x[block]) / max(count, 1)
     centre = _along_channels(mean, x)
 
@@ -112,6 +117,9 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, mean: Array, 
         mean: (channels,).
         inverse: (channels,), one over the deviation.
     """
+    found = passes.scaled("norm", x, _numbers(x, weight, bias, mean, inverse))
+    if found is not None:
+        return found
     centre = _along_channels(mean, x)
     scale = _along_channels(inverse if weight is None else inverse * weight, x)
     shift = None if bias is None else _along_channels(bias, x)
@@ -126,6 +134,16 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, mean: Array, 
     return y
 
 
+def _numbers(
+    x: Array, weight: Array | None, bias: Array | None, mean: Array, inverse: Array
+) -> tuple[Array, Array, Array]:
+    """What each channel is moved down by, multiplied by and moved up by, in the dtype of x."""
+    scale = inverse if weight is None else inverse * weight
+    # Adding −0 changes nothing, not even the sign of 0.
+    shift = np.full(x.shape[1], -0.0, x.dtype) if bias is None else bias
+    return tuple(np.ascontiguousarray(one, x.dtype) for one in (mean, scale, shift))  # type: ignore[return-value]
+
+
 def batch_norm_gradient(
     g: Array, x: Array, weight: Array | None, mean: Array, inverse: Array
 ) -> tuple[Array, Array, Array]:
@@ -136,6 +154,9 @@ def batch_norm_gradient(
         gx = (g − Σg/n − x̂ · Σ(g·x̂)/n) · inverse · weight,   gw = Σ(g·x̂),   gb = Σg
     """
     count = x.size // x.shape[1] if x.shape[1] else 0
+    found = passes.gradient_sums(x, mean.astype(np.float64, copy=False), g)
+    if found is not None:
+        return _pulled(*found, x, weight, mean, inverse)
     centre = _along_channels(mean, x)
     sums = _channel_sums(x, lambda block: g[block])
 
@@ -155,6 +176,26 @@ def batch_norm_gradient(
         np.subtract(g[block], out, out=out)
         out -= lift[:, channels]
         out *= scale[:, channels]
+    return gx, moments.astype(x.dtype), sums.astype(x.dtype)
+
+
+def _pulled(
+    g: Array,
+    sums: Array,
+    products: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    inverse: Array,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """The gradients, given Σg and Σ(g·(x − mean)), where compiled passes serve."""
+    count = x.size // x.shape[1]
+    moments = products * inverse
+    scale = inverse if weight is None else inverse * weight
+    numbers = (mean, moments * inverse / count, sums / count, scale)
+    gx = passes.scaled("pull", x, tuple(one.astype(x.dtype, copy=False) for one in numbers), g, out)
+    assert gx is not None, "its sums were compiled too"
     return gx, moments.astype(x.dtype), sums.astype(x.dtype)
 
 

@@ -6,11 +6,12 @@ import re
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import product
 
 import pytest
 
 from tilewright.kernel import jit
-from tilewright.kernel.elementwise import adam, curves, slopes, sums
+from tilewright.kernel.elementwise import adam, curves, moments, scaled, slopes, sums
 from tilewright.plan import Target, named
 
 pytestmark = [
@@ -28,6 +29,11 @@ def kernels() -> dict[str, Emit]:
         found[adam.name(scalar)] = lambda t, s=scalar: adam.emit(t, s)
         for layout in sums.LAYOUTS:
             found[sums.name(scalar, layout)] = lambda t, s=scalar, x=layout: sums.emit(t, s, x)
+        for passes in (moments, scaled):
+            for kind, layout in product(passes.KINDS, passes.LAYOUTS):
+                found[passes.name(scalar, kind, layout)] = lambda t, p=passes, how=(scalar, kind, layout): (
+                    p.emit(t, *how)
+                )
         for curve in curves.NAMES:
             found[curves.name(scalar, curve)] = lambda t, s=scalar, x=curve: curves.emit(t, s, x)
     return found

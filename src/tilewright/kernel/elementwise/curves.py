@@ -20,7 +20,7 @@ from collections.abc import Callable
 from tilewright.kernel.builder import Function, Value, element, lanes, size_of, vector
 from tilewright.kernel.elementwise.groups import GROUP, each_group
 from tilewright.kernel.tiles.activation import activate
-from tilewright.kernel.tiles.curves import FORMATS, _exp_scaled, _polynomial
+from tilewright.kernel.tiles.curves import FORMATS, exp_scaled, polynomial
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
@@ -65,7 +65,7 @@ def _silu_slope(f: Function, x: Value) -> Value:
     format = FORMATS[element(x.type)]
     one = f.number(x.type, 1)
     z = f.least(f.number(x.type, format.sigmoid), f.magnitude(x))
-    e = _exp_scaled(f, -z) * 2.0**-format.scale
+    e = exp_scaled(f, -z) * 2.0**-format.scale
     inverse = 1 / (e + 1)
     below = x < 0
     s, rest = f.select(below, e, one) * inverse, f.select(below, one, e) * inverse
@@ -86,8 +86,8 @@ def _gelu_slope(f: Function, x: Value) -> Value:
     inverse = 1 / (z + 4)
     reach = 2 * (format.normal + 4) / format.normal
     u = f.multiply_add(z * inverse, f.number(x.type, -reach), f.number(x.type, 1))
-    exp = _exp_scaled(f, square, rest) * 2.0**-format.scale
-    tail = exp * (_polynomial(f, u, format.tail) * inverse)
+    exp = exp_scaled(f, square, rest) * 2.0**-format.scale
+    tail = exp * (polynomial(f, u, format.tail) * inverse)
     share = f.select(x < 0, tail, 1 - tail)
     # At ±∞ this is ∞ · 0, that is NaN, as it is by the formula.
     return f.multiply_add(x * (1 / math.sqrt(2 * math.pi)), exp, share)

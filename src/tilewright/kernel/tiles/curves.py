@@ -105,7 +105,7 @@ def _format(x: Value) -> Format:
     return FORMATS[element(x.type)]
 
 
-def _polynomial(f: Function, x: Value, coefficients: Sequence[float]) -> Value:
+def polynomial(f: Function, x: Value, coefficients: Sequence[float]) -> Value:
     """Horner's scheme; the lowest power comes first."""
     *lower, highest = coefficients
     result = f.number(x.type, highest)
@@ -130,7 +130,7 @@ def _split(f: Function, t: Value, rest: Value | None = None) -> tuple[Value, Val
     r = f.multiply_add(n, f.number(t.type, -lower), r)
     if rest is not None:
         r = r + rest
-    expm1 = f.multiply_add(r * r, _polynomial(f, r, format.expm1), r)
+    expm1 = f.multiply_add(r * r, polynomial(f, r, format.expm1), r)
     return f.reinterpret(shifted, vector(lanes(t.type), format.integer)), expm1
 
 
@@ -141,7 +141,7 @@ def _power(f: Function, n: Value, type: str, more: int = 0) -> Value:
     return f.reinterpret(exponent, type)
 
 
-def _exp_scaled(f: Function, t: Value, rest: Value | None = None) -> Value:
+def exp_scaled(f: Function, t: Value, rest: Value | None = None) -> Value:
     """exp(t + rest)·2^scale, for t ≤ 0."""
     n, expm1 = _split(f, t, rest)
     power = _power(f, n, t.type, _format(t).scale)
@@ -166,7 +166,7 @@ def sigmoid(f: Function, x: Value) -> Value:
     """
     format = _format(x)
     z = f.least(f.number(x.type, format.sigmoid), f.magnitude(x))
-    e = _exp_scaled(f, -z) * 2.0**-format.scale
+    e = exp_scaled(f, -z) * 2.0**-format.scale
     return f.select(x < 0, e, f.number(x.type, 1)) / (e + 1)
 
 
@@ -177,7 +177,7 @@ def silu(f: Function, x: Value) -> Value:
     """
     format = _format(x)
     z = f.least(f.number(x.type, format.sigmoid), f.magnitude(x))
-    scaled = _exp_scaled(f, -z)
+    scaled = exp_scaled(f, -z)
     below = x < 0
     e = scaled * 2.0**-format.scale
     share = f.select(below, scaled, f.number(x.type, 1)) / (e + 1)
@@ -200,7 +200,7 @@ def gelu(f: Function, x: Value) -> Value:
     # factors of the tail answer to it in opposite ways.
     reach = 2 * (format.normal + 4) / format.normal
     u = f.multiply_add(z * inverse, f.number(x.type, -reach), f.number(x.type, 1))
-    tail = _exp_scaled(f, square, rest) * (_polynomial(f, u, format.tail) * inverse)
+    tail = exp_scaled(f, square, rest) * (polynomial(f, u, format.tail) * inverse)
     below = x < 0
     share = f.select(below, tail, f.number(x.type, 1) - tail * 2.0**-format.scale)
     return _times(f, x, share, below, format.normal)
