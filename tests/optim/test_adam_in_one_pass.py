@@ -11,7 +11,7 @@ from compare import assert_same
 
 import tilewright as tw
 from tilewright.kernel import jit
-from tilewright.kernel.elementwise import call
+from tilewright.kernel.elementwise import steps
 from tilewright.plan import compiled
 
 pytestmark = pytest.mark.skipif(not jit.available(), reason="nothing can be compiled here")
@@ -53,16 +53,16 @@ def trained(kind: Any, options: dict[str, Any], dtype: Any, layout: str) -> list
 def test_the_same_bits_as_in_numpy(
     kind: Any, options: dict[str, Any], dtype: Any, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = []
-    whole = call.adam_step
-    monkeypatch.setattr(call, "adam_step", lambda *given, **named: (steps.append(1), whole(*given, **named)))
+    taken = []
+    whole = steps.adam_step
+    monkeypatch.setattr(steps, "adam_step", lambda *given, **named: (taken.append(1), whole(*given, **named)))
     found = trained(kind, options, dtype, layout)
     # Only where all arrays lie alike: the gradients here are in C order.
-    assert len(steps) == (4 if layout == "C order" else 0)
+    assert len(taken) == (4 if layout == "C order" else 0)
     monkeypatch.setattr(compiled, "serves", lambda dtype: False)
     for one, two in zip(found, trained(kind, options, dtype, layout), strict=True):
         assert_same(one, two, **EXACT)
-    assert len(steps) == (4 if layout == "C order" else 0)
+    assert len(taken) == (4 if layout == "C order" else 0)
 
 
 def test_float16_is_for_numpy() -> None:

@@ -45,7 +45,8 @@ def relu(x: Array) -> Array:
     zero = x.dtype.type(0)
     if x.nbytes < LARGE or x.dtype.kind != "f":
         return np.asarray(np.maximum(x, zero))
-    return in_blocks(_relu, x, zero)
+    found = passes.curved("relu", x)
+    return in_blocks(_relu, x, zero) if found is None else found
 
 
 def _relu(out: Array, x: Array, zero: Any) -> None:
@@ -57,7 +58,8 @@ def _relu(out: Array, x: Array, zero: Any) -> None:
 
 def relu_gradient(g: Array, y: Array) -> Array:
     """The gradient of max(x, 0) from its result y: 0 where y ≤ 0, and g elsewhere (also where y is NaN)."""
-    return in_blocks(_relu_gradient, g, y)
+    found = passes.sloped("relu", g, y)
+    return in_blocks(_relu_gradient, g, y) if found is None else found
 
 
 def _relu_gradient(out: Array, g: Array, y: Array) -> None:

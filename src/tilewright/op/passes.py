@@ -84,38 +84,6 @@ def _as(out: Array, x: Array) -> Array:
     return copied
 
 
-def adam_step(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    t: Array | None,
-    numbers: tuple[float, ...],
-    *,
-    maximize: bool,
-    decoupled: bool,
-    decays: bool,
-) -> bool:
-    """Adam's step in place, with the bits of its formulas in NumPy.
-
-    See :func:`tilewright.kernel.elementwise.call.adam_step`.
-
-    Returns:
-        Whether it was done: not for arrays of different dtypes or orders in memory, or with gaps.
-    """
-    if not serves(p):
-        return False
-    order = memory_order(p)
-    arrays = (p, g, m, v) if t is None else (p, g, m, v, t)
-    for x in arrays:
-        if x.dtype != p.dtype or x.shape != p.shape or not x.flags.aligned or memory_order(x) != order:
-            return False
-    if order is None:
-        return False
-    call.adam_step(p, g, m, v, t, numbers, maximize=maximize, decoupled=decoupled, decays=decays)
-    return True
-
-
 def channel_sums(x: Array) -> Array | None:
     """The sums of x (samples, channels, ...) over all axes but the channels, in its dtype.
 

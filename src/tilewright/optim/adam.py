@@ -11,7 +11,7 @@ import numpy as np
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
-from tilewright.op import passes
+from tilewright.op import step_passes as passes
 from tilewright.optim.optimizer import Array, Group, Optimizer
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
+from tilewright.op import step_passes as passes
 from tilewright.optim.optimizer import Array, Group, Optimizer
 
 
@@ -89,6 +90,17 @@ class RMSprop(Optimizer):
                 state[name] = np.zeros_like(parameter)
         state["step"] += 1
         square = state["square_avg"]
+        if passes.rmsprop_step(
+            parameter,
+            gradient,
+            square,
+            state["grad_avg"] if group["centered"] else None,
+            state["momentum_buffer"] if momentum > 0 else None,
+            (decay, alpha, 1 - alpha, eps, momentum, lr),
+            maximize=bool(group["maximize"]),
+            decays=bool(decay),
+        ):
+            return
         room, other = self._room(parameter), self._room(parameter, 1)
         step = gradient
         if group["maximize"]:

@@ -10,6 +10,7 @@ import numpy as np
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry.axes import as_flag
 from tilewright.nn.arguments import as_number
+from tilewright.op import step_passes as passes
 from tilewright.optim.optimizer import Array, Group, Optimizer
 
 
@@ -84,6 +85,23 @@ class SGD(Optimizer):
         lr, momentum, dampening, decay = (
             float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")
         )
+        velocity = state.get("momentum_buffer") if momentum else None
+        begins = bool(momentum) and velocity is None
+        if begins:
+            velocity = np.empty_like(parameter)
+        if passes.sgd_step(
+            parameter,
+            gradient,
+            velocity,
+            (decay, momentum, 1 - dampening, lr),
+            maximize=bool(group["maximize"]),
+            decays=bool(decay),
+            begins=begins,
+            nesterov=bool(momentum) and bool(group["nesterov"]),
+        ):
+            if begins:
+                state["momentum_buffer"] = velocity
+            return
         step = gradient
         if group["maximize"]:
             step = np.negative(gradient, out=self._room(parameter))
@@ -91,9 +109,10 @@ class SGD(Optimizer):
             decayed = np.multiply(parameter, decay, out=self._room(parameter, 1))
             step = np.add(step, decayed, out=self._room(parameter))
         if momentum:
-            velocity = state.get("momentum_buffer")
-            if velocity is None:
-                velocity = state["momentum_buffer"] = step.copy()
+            assert velocity is not None, "it was made above"
+            if begins:
+                np.copyto(velocity, step)
+                state["momentum_buffer"] = velocity
             else:
                 np.multiply(velocity, momentum, out=velocity)
                 part = step

@@ -18,7 +18,7 @@ from kernel.elementwise.arrays import (
     with_threads,
 )
 
-from tilewright.kernel.elementwise import call
+from tilewright.kernel.elementwise import steps
 from tilewright.kernel.elementwise.adam import NUMBERS
 from tilewright.plan import Target
 
@@ -66,7 +66,7 @@ def test_the_bits_of_the_formulas(target: Target, dtype: Any, side: str, amsgrad
         expected = in_numpy(*given, **how)
         here = [guarded(x, side) for x in given]
         p, g, m, v, *t = here
-        call.adam_step(p, g, m, v, t[0] if t else None, numbers, **how, target=target)
+        steps.adam_step(p, g, m, v, t[0] if t else None, numbers, **how, target=target)
         for found, wanted in zip([p, m, v, *t], expected, strict=True):
             assert_same_bits(found, wanted)
         assert_same_bits(g, given[1])
@@ -76,7 +76,7 @@ def test_the_bits_of_the_formulas(target: Target, dtype: Any, side: str, amsgrad
 def test_same_bits_for_any_number_of_threads(dtype: Any) -> None:
     def stepped() -> tuple[bytes, ...]:
         p, g, m, v, t = arrays(100_003, dtype, True)
-        call.adam_step(p, g, m, v, t, tuple(STEP[name] for name in NUMBERS), decays=True)
+        steps.adam_step(p, g, m, v, t, tuple(STEP[name] for name in NUMBERS), decays=True)
         return tuple(x.tobytes() for x in (p, m, v, t))
 
     first = with_threads(1, stepped)

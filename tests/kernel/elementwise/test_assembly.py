@@ -11,7 +11,7 @@ from itertools import product
 import pytest
 
 from tilewright.kernel import jit
-from tilewright.kernel.elementwise import adam, curves, moments, scaled, slopes, sums
+from tilewright.kernel.elementwise import adam, curves, moments, rmsprop, scaled, sgd, slopes, sums
 from tilewright.plan import Target, named
 
 pytestmark = [
@@ -26,7 +26,8 @@ def kernels() -> dict[str, Emit]:
     found: dict[str, Emit] = {}
     for scalar in ("float", "double"):
         found[slopes.name(scalar)] = lambda t, s=scalar: slopes.emit(t, s)
-        found[adam.name(scalar)] = lambda t, s=scalar: adam.emit(t, s)
+        for step in (adam, rmsprop, sgd):
+            found[step.name(scalar)] = lambda t, o=step, s=scalar: o.emit(t, s)
         for layout in sums.LAYOUTS:
             found[sums.name(scalar, layout)] = lambda t, s=scalar, x=layout: sums.emit(t, s, x)
         for passes in (moments, scaled):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tilewright.kernel import jit, threads
 from tilewright.kernel.addresses import address
-from tilewright.kernel.elementwise import adam, curves, slopes, sums
+from tilewright.kernel.elementwise import curves, slopes, sums
 from tilewright.kernel.elementwise.groups import scratch_bytes, units
 from tilewright.plan.target import Target
 
@@ -108,40 +108,6 @@ def curved(
     gradient = 0 if g is None else address(g)
     table = array("q", (address(x), gradient, address(out), x.size, *_integers(leak)))
     threads.run(kernel, units(x.size), table.buffer_info()[0], scratch_bytes(scalar, 3))
-
-
-def adam_step(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    t: Array | None,
-    numbers: tuple[float, ...],
-    *,
-    maximize: bool = False,
-    decoupled: bool = False,
-    decays: bool = False,
-    target: Target | None = None,
-) -> None:
-    """Adam's step, written to ``p``, ``m``, ``v`` and ``t``.
-
-    Args:
-        p: the parameter, without gaps in memory.
-        g: the gradient; like the others of the same dtype, shape and order in memory.
-        m: the mean of gradients.
-        v: the mean of their squares.
-        t: the largest of these so far, for AMSGrad.
-        numbers: as :data:`tilewright.kernel.elementwise.adam.NUMBERS` lists them.
-        maximize: see :mod:`tilewright.kernel.elementwise.adam`, as for the others.
-        decoupled: see there.
-        decays: see there.
-        target: see above.
-    """
-    scalar = _SCALARS[p.dtype.char]
-    kernel = jit.address(adam.name(scalar), lambda target: adam.emit(target, scalar), target)
-    arrays = (*map(address, (p, g, m, v)), 0 if t is None else address(t))
-    table = array("q", (*arrays, p.size, maximize, decoupled, decays, *_integers(*numbers)))
-    threads.run(kernel, units(p.size), table.buffer_info()[0], scratch_bytes(scalar, len(arrays)))
 
 
 def channel_sums(x: Array, *, target: Target | None = None) -> Array:

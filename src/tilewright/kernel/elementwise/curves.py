@@ -25,7 +25,7 @@ from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
 #: The activations that are compiled.
-NAMES = ("leaky_relu", "sigmoid", "silu", "gelu")
+NAMES = ("relu", "leaky_relu", "sigmoid", "silu", "gelu")
 
 FIELDS = Fields("x", "g", "out", "count", "leak")
 
