@@ -146,7 +146,8 @@ def forget() -> None:
 def _weight_problem(plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]) -> WeightProblem:
     dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
     x_steps, g_steps = _steps(x_strides, itemsize), _steps(gy_strides, itemsize)
-    return WeightProblem(dims, plan.dtype, x_steps, g_steps, _by_channels(dims, x_steps, g_steps))
+    turned = _turned(dims, x_steps, g_steps, named(plan.target).vector_bytes // itemsize)
+    return WeightProblem(dims, plan.dtype, x_steps, g_steps, _by_channels(dims, x_steps, g_steps), turned)
 
 
 def _problem(

@@ -15,7 +15,8 @@ from tilewright.geometry import ConvDims
 from tilewright.kernel.planes import driver, pack, put, taps, turn
 from tilewright.kernel.planes.axes import NONE, Axis, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
-from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, up, words_of
+from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, words_of
+from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.target import Target, host
 
 Array = npt.NDArray[Any]

@@ -5,7 +5,7 @@ Schedule:
     sums = 0, one vector for each output, input and tap of the group
     for each block of the unit:
         for each input channel of the group: pack its block
-        for each output of the group: pack its gradients likewise (along the channels: they are read in place)
+        for each output of the group: pack its gradients likewise (not along the channels, unless turned)
         for each run: for outputs, inputs, taps, a few at a time: add to the sums
     store the sums (along the pixels: the sum of each one's lanes)
 """
@@ -38,6 +38,8 @@ FIELDS = Fields(
     "phases", "phase", "places", "channel", "g_size", "lanes", "lanes_last", "groups",
     # scratch: where packed gradients and sums begin
     "g_at", "sums_at",
+    # of planes that are turned: elements to clear before (padding); and from a place of g to the next
+    "clears", "g_pixel",
 )  # fmt: skip
 
 #: Words of a block: the first of its lines and columns, those of g, and runs, each with their number.
@@ -75,6 +77,8 @@ class _Emission:
         nothing = f.number(self.type, 0)
         with f.loop(word["outputs"] * self.sums_output, step=self.width, name="clear") as i:
             f.store(nothing, self.sums, i)
+        with f.loop(word["clears"], step=self.width, name="clear") as i:
+            f.store(nothing, f["scratch"], i)
         first = share * word["items_a_unit"]
         last = f.least(first + word["items_a_unit"], word["items"])
         x_group = f.at(self.pointer["x"], scalar, group * word["x_group"])
@@ -105,18 +109,20 @@ class _Emission:
                 word["x_step"],
             )
         packed_g = f.at(f["scratch"], scalar, word["g_at"])
-        if not self.by_channels:
-            with f.loop(word["outputs"], name="gradient") as output:
-                self._pack(
-                    "pack_g",
-                    f.at(g, scalar, output * word["g_channel"]),
-                    f.at(self.pointer["g_lines"], "i64", g_lines * 2),
-                    g_line_count,
-                    f.at(self.pointer["g_columns"], "i64", g_columns * 3),
-                    f.number("i64", 1),
-                    f.at(packed_g, scalar, output * word["g_size"]),
-                    word["g_step"],
-                )
+        # Along the channels gradients are read in place, unless they have to be turned.
+        turned = word["clears"].differs(0)
+        packs = turned if self.by_channels else f.number("i1", 1)
+        with f.when(packs), f.loop(word["outputs"], name="gradient") as output:
+            self._pack(
+                "pack_g",
+                f.at(g, scalar, output * word["g_channel"]),
+                f.at(self.pointer["g_lines"], "i64", g_lines * 2),
+                g_line_count,
+                f.at(self.pointer["g_columns"], "i64", g_columns * 3),
+                f.number("i64", 1),
+                f.at(packed_g, scalar, output * word["g_size"]),
+                word["g_step"],
+            )
         with (
             f.loop(word["outputs"], step=word["at_once"], name="outputs") as output,
             f.loop(word["inputs"], name="input") as channel,
@@ -127,12 +133,12 @@ class _Emission:
             start, from_g, count = (f.load("i64", entry, i) for i in range(3))
             rest = word["outputs"] - output < word["at_once"]
             taps = number * word["taps_at_once"]
-            base = g if self.by_channels else f.at(packed_g, scalar, output * word["g_size"])
+            base = f.select(packs, f.at(packed_g, scalar, output * word["g_size"]), g)
             values = {
                 "x": f.at(f["scratch"], scalar, channel * word["channel"] + start),
                 "g": f.at(base, scalar, from_g),
                 "g_step": word["g_size"],
-                "pixel": word["g_step"],
+                "pixel": word["g_pixel"],
                 "taps": f.at(self.pointer["taps"], "i64", taps),
                 "places": count,
                 "sums": f.at(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.geometry import ConvDims
-from tilewright.kernel.planes import dots, pack, weights_driver
+from tilewright.kernel.planes import dots, pack, turn, weights_driver
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
-from tilewright.kernel.planes.program import LINE_VECTORS, PACKED_BYTES, WORK, Tables, table
-from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, up, words_of
+from tilewright.kernel.planes.program import LINE_VECTORS, PACKED_BYTES, WORK, Tables, table, without_gaps
+from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, words_of
+from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.target import Target, host
 
 Steps = tuple[int, ...]
@@ -31,6 +32,7 @@ class WeightProblem:
     x_steps: Steps
     g_steps: Steps
     by_channels: bool
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     dims, scalar = problem.dims, SCALARS[problem.dtype]
     itemsize = np.dtype(problem.dtype).itemsize
     width = target.vector_bytes // itemsize
-    by_channels = problem.by_channels
+    by_channels = problem.by_channels or problem.turned
     unit = width if by_channels else 1
     axes = axes_of(dims)
     x_steps, g_steps = problem.x_steps[2:], problem.g_steps[2:]
@@ -64,11 +66,25 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     block = block_of(
         axes, PACKED_BYTES // (itemsize * unit * each), *(count * width // unit for count in LINE_VECTORS)
     )
-    slack = width
+    if problem.turned:
+        # Gradients are turned to scratch, places as they lie in the plane.
+        block = tuple(axis.count for axis in axes)
+        g_steps = tuple(width * step for step in without_gaps([axis.written for axis in axes]))
+    slack = 2 * width
     layout = Layout(axes, block, x_steps, g_steps, unit, width, slack)
     tables = Tables("lines", "columns", "g_lines", "g_columns", "runs")
     for one in layout.blocks():
         g_lines = g_columns = None
+        if problem.turned:
+            places = np.arange(math.prod(axis.written for axis in axes)) * width
+            tables.add(
+                lines=layout.pixels(),
+                columns=None,
+                g_lines=np.stack([places, places], axis=1),
+                g_columns=None,
+                runs=layout.runs(one, True, False)[:, [0, 1, 3]],
+            )
+            continue
         if by_channels:
             runs = layout.runs(one, True, False)[:, [0, 1, 3]]
         else:
@@ -103,6 +119,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     # -- scratch
     g_at = up(inputs * layout.channel + slack, 64)
     g_size = 0 if by_channels else up(layout.places + slack, 16)
+    if problem.turned:
+        g_size = up(math.prod(axis.written for axis in axes) * width, 16)
     sums_at = up(g_at + outputs * g_size, 64)
     scratch = (sums_at + outputs * inputs * passes * taps_at_once * width) * itemsize
     # -- functions
@@ -127,6 +145,10 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
             dots.name(scalar, side, rest, taps_at_once),
             lambda t: dots.emit(t, scalar, side, rest, taps_at_once),
         )
+    if problem.turned:
+        x_step, g_step = problem.x_steps[1], problem.g_steps[1]
+        for role in ("pack", "pack_g"):
+            kernels[role] = (turn.name(scalar, "in"), lambda t: turn.emit(t, scalar, "in"))
     addresses = addresses_of(kernels, target, load)
     padded = groups * width
     words: Words = {
@@ -135,14 +157,15 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "inputs": inputs, "outputs": outputs, "at_once": at_once,
         "tap_count": dims.taps, "taps_at_once": taps_at_once, "passes": passes,
         "x_sample": problem.x_steps[0], "x_channel": problem.x_steps[1], "x_step": x_step,
-        "x_group": width if by_channels else inputs * problem.x_steps[1],
+        "x_group": width * problem.x_steps[1] if by_channels else inputs * problem.x_steps[1],
         "g_sample": problem.g_steps[0], "g_channel": problem.g_steps[1], "g_step": g_step,
-        "g_group": width if by_channels else outputs * problem.g_steps[1],
+        "g_group": width * problem.g_steps[1] if by_channels else outputs * problem.g_steps[1],
         "out_share": dims.taps * padded if by_channels else math.prod(dims.weight_shape),
         "out_group": width if by_channels else outputs * inputs * dims.taps,
         "phases": len(axes[-1].in_phases), "phase": layout.phase * unit, "places": layout.extent[-1],
         "channel": layout.channel, "g_size": g_size, "groups": groups,
         "lanes": width, "lanes_last": dims.in_channels - (groups - 1) * width if by_channels else width,
+        "clears": g_at if problem.turned else 0, "g_pixel": width if problem.turned else g_step,
         "g_at": g_at, "sums_at": sums_at,
         **addresses,
     }  # fmt: skip
