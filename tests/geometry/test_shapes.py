@@ -11,7 +11,7 @@ import pytest
 from tilewright.errors import ArgumentError, FileFormatError, ShapeError
 from tilewright.geometry.conv import ConvDims
 from tilewright.geometry.pool import PoolDims
-from tilewright.geometry.shapes import ShapeLine, parse_line, read_shapes
+from tilewright.geometry.shapes import FILTERS, ShapeLine, parse_line, read_shapes
 
 SHAPES = Path(__file__).resolve().parents[2] / "shapes"
 
@@ -66,6 +66,18 @@ KNOWN_OUTPUTS = {
     "deeplab-v2/pool3": (1, 256, 41, 41),
     "deeplab-v2/aspp-24": (1, 1024, 41, 41),
     "deeplab-v3/image-pool": (1, 2048, 1, 1),
+    "film/difference": (1, 1, 59, 318, 318),
+    "i3d/conv1": (1, 64, 32, 112, 112),
+    "i3d/maxpool4": (1, 480, 16, 14, 14),
+    "fcn8s/upscore8": (1, 21, 568, 568),
+    "fsrcnn-x3/deconv": (1, 1, 720, 1278),
+    "googlenet/pool1": (1, 64, 56, 56),
+    "squeezenet1.0/pool1": (1, 96, 54, 54),
+    "xception/entry2.pool": (1, 256, 37, 37),
+    "wav2vec2/positions": (8, 768, 49),
+    "conformer/subsample2": (1, 144, 249, 19),
+    "hifigan/up1": (1, 256, 256),
+    "m5/pool1": (8, 128, 495),
     "odd/ceil-pool": (2, 3, 5, 5),
     "odd/ceil-drops-window": (1, 2, 2, 3),
     "odd/crop": (2, 4, 7, 11),
@@ -133,7 +145,9 @@ def test_every_operation_rank_and_option_occurs(lines: list[ShapeLine]) -> None:
 def test_the_networks_are_there(lines: list[ShapeLine]) -> None:
     expected = (
         "lenet5 digitnet alexnet vgg16 resnet18 resnet50 mobilenetv2 convnext-t resnext50 inception-v3 "
-        "unet unet3d edsr-baseline-x2 wavenet mamba-130m c3d dcgan deeplab-v3 odd"
+        "unet unet3d edsr-baseline-x2 wavenet mamba-130m c3d dcgan deeplab-v3 odd "
+        "gray-1080p rgb-1080p gray-4k film efficientnet-b0 replknet-31b resnext101 regnetx-3.2gf wav2vec2 "
+        "conformer-l hifigan nnunet vnet pix2pix fcn8s densenet121 googlenet yolov3-spp"
     )
     assert {line.name.split("/")[0] for line in lines} >= set(expected.split())
 
@@ -202,6 +216,13 @@ def test_a_conv_line_with_every_field() -> None:
     }
     assert line.dims() == ConvDims.of((2, 6, 20, 21), (4, 3, 3, 5), **line.conv_arguments())
     assert line.output_shape == (2, 4, 11, 14)
+
+
+def test_what_is_known_of_a_filter_s_kernels() -> None:
+    for text in FILTERS:
+        assert parse(f"a conv x=1,3,9,8 w=3,1,3,3 g=3 f={text}").filter == text
+        assert parse(f"a conv x=1,1,9 w=1,1,3 f={text}").filter == text
+    assert parse("a conv x=1,3,9,8 w=3,1,3,3 g=3").filter == ""
 
 
 def test_defaults_of_a_conv_line() -> None:
@@ -318,14 +339,35 @@ PADDING_RULE = "field p needs integers, before:after pairs, or one of valid, sam
         ("a conv w=1,1,1", "field x is missing, and conv needs it."),
         ("a conv x=1,1,3", "field w is missing, and conv needs it."),
         ("a avg_pool x=1,1,3", "field k is missing, and avg_pool needs it."),
+        (
+            "a conv x=1,3,9,9 w=3,1,3,3 g=3 f=gaussian",
+            "field f needs to be one of same, separable. Received: f='gaussian'.",
+        ),
+        (
+            "a conv x=1,3,9,9 w=3,1,3,3 g=3 f=",
+            "field f needs to be one of same, separable. Received: f=''.",
+        ),
+        *(
+            (
+                f"a conv {sizes} f=same",
+                "field f needs as many groups and output channels as x has channels. Received: f='same'.",
+            )
+            for sizes in ("x=1,3,9,9 w=3,3,3,3", "x=1,3,9,9 w=6,1,3,3 g=3", "x=1,3,9,9 w=3,1,3,3")
+        ),
+        (
+            f"{POOL} f=same",
+            "field f is not known for max_pool. Received: field='f=same'. "
+            "The keys of max_pool are x, k, s, p, d, ceil.",
+        ),
         (f"{CONV} stride", "every field needs the form key=value. Received: field='stride'."),
         (
             f"{CONV} z=1",
-            "field z is not known for conv. Received: field='z=1'. The keys of conv are x, w, s, p, d, g.",
+            "field z is not known for conv. Received: field='z=1'. The keys of conv are x, w, s, p, d, g, f.",
         ),
         (
             f"{CONV} op=1",
-            "field op is not known for conv. Received: field='op=1'. The keys of conv are x, w, s, p, d, g.",
+            "field op is not known for conv. Received: field='op=1'. "
+            "The keys of conv are x, w, s, p, d, g, f.",
         ),
         (
             f"{POOL} w=4,4,3,3",

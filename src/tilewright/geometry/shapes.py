@@ -19,6 +19,7 @@ d     every operation           dilation, one integer or one per axis (default 1
 g     conv, conv_transpose      groups (default 1)
 op    conv_transpose            output padding, one integer or one per axis (default 0)
 ceil  max_pool, avg_pool        1 for ceil mode (default 0)
+f     conv of one channel each  a picture's filter: ``same`` kernel for all channels, or a ``separable`` one
 ===== ========================= ====================================================================
 """
 
@@ -39,6 +40,7 @@ from tilewright.geometry.pool import PoolDims
 #: Padding as a line gives it: a name, one integer per axis, or one (before, after) pair per axis.
 LinePadding = str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
+FILTERS = ("same", "separable")
 _POOLS = ("max_pool", "avg_pool")
 _NEEDED: dict[str, tuple[str, ...]] = {
     "conv": ("x", "w"),
@@ -47,7 +49,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "avg_pool": ("x", "k"),
 }
 _OPTIONAL: dict[str, tuple[str, ...]] = {
-    "conv": ("s", "p", "d", "g"),
+    "conv": ("s", "p", "d", "g", "f"),
     "conv_transpose": ("s", "p", "d", "g", "op"),
     "max_pool": ("s", "p", "d", "ceil"),
     "avg_pool": ("s", "p", "d", "ceil"),
@@ -79,6 +81,7 @@ class ShapeLine:
         ceil_mode: False for convolutions.
         source: the file it was read from.
         number: the line in that file, counted from 1.
+        filter: what is known of the weight: ``same`` or ``separable``, or nothing if empty.
 
     >>> line = parse_line("stem conv x=1,3,224,224 w=64,3,7,7 s=2 p=3", "example.txt", 1)
     >>> line.dims().output_shape
@@ -98,6 +101,7 @@ class ShapeLine:
     ceil_mode: bool
     source: str
     number: int
+    filter: str = ""
 
     @property
     def rank(self) -> int:
@@ -237,6 +241,7 @@ def parse_line(text: str, source: str, number: int) -> ShapeLine:
         ceil_mode=bool(fields.single("ceil", 0, least=0, most=1)),
         source=source,
         number=number,
+        filter=fields.filter("f", input_shape, weight_shape),
     )
 
 
@@ -350,6 +355,17 @@ class _Fields:
             raise self.wrong(key, f"needs {rank} before:after pairs, one per spatial axis")
         return tuple((self._side(key, before), self._side(key, after)) for before, after in sides)
 
+    def filter(self, key: str, input_shape: tuple[int, ...], weight_shape: tuple[int, ...] | None) -> str:
+        """What is known of the weight of a layer that filters each channel by itself."""
+        if key not in self._values:
+            return ""
+        if (text := self._values[key]) not in FILTERS:
+            raise self.wrong(key, f"needs to be one of {', '.join(FILTERS)}")
+        alone = weight_shape is not None and weight_shape[:2] == (input_shape[1], 1)
+        if not alone or self.single("g", 1, least=1) != input_shape[1]:
+            raise self.wrong(key, "needs as many groups and output channels as x has channels")
+        return text
+
     def _side(self, key: str, text: str) -> int:
         return self._integer(key, text, _ANY)
 
@@ -373,9 +389,8 @@ def _text_of(path: Path) -> str:
             f"{path} is too large for a shapes file, which has at most {_LARGEST_FILE} bytes.",
             describe(bytes=size),
         )
-    data = path.read_bytes()
     try:
-        text = data.decode("utf-8")
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise FileFormatError(
             f"{path} needs to be UTF-8 text.", f"a byte that is not, at offset {error.start}"
