@@ -27,7 +27,7 @@ demo: $(TRAIN_READY)  ## train a network on 1,797 real digits and draw what it l
 
 # BENCH: options of `tilewright bench`, for example make bench BENCH='--quick'; OUT: where the tables go.
 OUT ?= runs/bench
-bench: $(BENCH_READY)  ## measure against PyTorch and ONNX Runtime (runs/bench; a quarter of an hour)
+bench: $(BENCH_READY)  ## measure against PyTorch, ONNX Runtime and others (runs/bench; a quarter of an hour)
 	@$(BIN)/tilewright bench --out $(OUT) $(BENCH)
 
 test: $(DEV_READY)  ## run the tests on all cores
@@ -111,6 +111,6 @@ $(DEV_READY): pyproject.toml | $(BIN)/python
 # PyTorch exactly as the tests compare with it.
 $(BENCH_READY): pyproject.toml | $(BIN)/python
 	@$(bring-pip)
-	@echo "Installing ONNX Runtime and PyTorch into $(VENV) (once; a few minutes)"
+	@echo "Installing PyTorch, ONNX Runtime, OpenCV and SciPy into $(VENV) (once; a few minutes)"
 	@$(PIP) install --editable '.[bench]' torch==2.13.0
 	@touch $@

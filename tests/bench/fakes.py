@@ -12,14 +12,16 @@ from tilewright import reference
 from tilewright.bench.cases import Case
 from tilewright.bench.contestants import OURS, Prepared, Task, Unable
 from tilewright.bench.harness import Settings
+from tilewright.bench.layers import Layer
 from tilewright.bench.report import Machine, Report
 from tilewright.bench.results import OK, Result, Row
 from tilewright.bench.roofs import Roofs
 from tilewright.bench.timing import Effort, Timing
-from tilewright.geometry import ConvDims
+from tilewright.geometry import ConvDims, PoolDims
+from tilewright.reference import pool as pools
 
 SMALL = ConvDims.of((2, 3, 6, 5), (4, 3, 3, 3), stride=(2, 1), padding=1)
-SMALL_CASE = Case("net/small", SMALL)
+SMALL_CASE = Case("net/small", Layer("conv", SMALL))
 # Three rounds whatever they take.
 SHORT = Effort(rounds=3, seconds=0.0, block=0.0)
 ROOFS = Roofs("float32", "avx2", {1: 100e9, 2: 200e9}, {1: 20e9, 2: 25e9}, 128 << 20)
@@ -81,8 +83,15 @@ class Fake:
 def right_answers(task: Task) -> tuple[np.ndarray, ...]:
     """By the definition in float64, rounded once."""
     x, w, gy = (array.astype(np.float64) for array in (task.x, task.w, task.gy))
-    if task.direction == "forward":
-        found: tuple[np.ndarray, ...] = (reference.conv.forward(task.dims, x, w),)
+    found: tuple[np.ndarray, ...]
+    if task.layer.is_pool:
+        found = (_pooled(task, x, gy),)
+    elif task.layer.is_transposed and task.direction == "forward":
+        found = (reference.conv.data_gradient(task.dims, x, w),)
+    elif task.layer.is_transposed:
+        found = (reference.conv.forward(task.dims, gy, w), reference.conv.weight_gradient(task.dims, gy, x))
+    elif task.direction == "forward":
+        found = (reference.conv.forward(task.dims, x, w),)
     else:
         found = (
             reference.conv.data_gradient(task.dims, gy, w),
@@ -91,11 +100,43 @@ def right_answers(task: Task) -> tuple[np.ndarray, ...]:
     return tuple(array.astype(task.x.dtype) for array in found)
 
 
-def task_of(dims: ConvDims, direction: str = "forward", threads: int = 1, dtype: str = "float32") -> Task:
+def _pooled(task: Task, x: np.ndarray, gy: np.ndarray) -> np.ndarray:
+    dims, forward = task.layer.pool, task.direction == "forward"
+    if task.layer.operation == "max_pool":
+        y, positions = pools.max_pool(dims, x)
+        return y if forward else pools.max_pool_gradient(dims, gy, positions)
+    return pools.avg_pool(dims, x) if forward else pools.avg_pool_gradient(dims, gy)
+
+
+def layer_of(layer: Layer | ConvDims) -> Layer:
+    """Tests of plain convolutions give their geometry alone."""
+    return layer if isinstance(layer, Layer) else Layer("conv", layer)
+
+
+def transposed(*shapes: tuple[int, ...], **arguments: Any) -> Layer:
+    return Layer("conv_transpose", ConvDims.of_transposed(*shapes, **arguments))
+
+
+def pooling(operation: str, *arguments: Any, **more: Any) -> Layer:
+    return Layer(operation, PoolDims.of(*arguments, **more))
+
+
+def task_of(
+    what: Layer | ConvDims, direction: str = "forward", threads: int = 1, dtype: str = "float32"
+) -> Task:
+    layer = layer_of(what)
     generator = np.random.default_rng(5)
-    shapes = (dims.input_shape, dims.weight_shape, dims.output_shape)
+    shapes = (layer.input_shape, layer.weight_shape, layer.output_shape)
     x, w, gy = (generator.standard_normal(shape).astype(dtype) for shape in shapes)
-    return Task(dims, direction, threads, x, w, gy)
+    if layer.weights == "same":
+        w = np.repeat(w[:1], len(w), axis=0)
+    if layer.weights == "separable":
+        vectors = [generator.standard_normal(size) for size in layer.weight_shape[2:]]
+        kernel = np.ones(())
+        for vector in vectors:
+            kernel = np.multiply.outer(kernel, vector)
+        w = np.repeat(kernel[None, None].astype(dtype), len(w), axis=0)
+    return Task(layer, direction, threads, x, w, gy)
 
 
 def timing(seconds: float) -> Timing:
@@ -109,7 +150,7 @@ def result(name: str, seconds: float | None, status: str = OK, note: str = "", p
 
 def row(
     *results: Result,
-    dims: ConvDims = SMALL,
+    dims: Layer | ConvDims = SMALL,
     name: str = "net/small",
     direction: str = "forward",
     threads: int = 1,
@@ -119,7 +160,7 @@ def row(
     layout: str = "nchw",
     dtype: str = "float32",
 ) -> Row:
-    return Row(name, dims, direction, threads, dtype, families, fma, copy, results, layout)
+    return Row(name, layer_of(dims), direction, threads, dtype, families, fma, copy, results, layout)
 
 
 MACHINE = Machine(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tilewright.bench import cases
-from tilewright.bench.cases import KEY, SELECTIONS, Case, geometry, scaled, select, shapes_folder
+from tilewright.bench.cases import KEY, KINDS, OWN_BATCH, SELECTIONS, Case, scaled, select, shapes_folder
+from tilewright.bench.layers import OPERATIONS, Layer
 from tilewright.errors import ArgumentError, FileFormatError
 from tilewright.geometry import ConvDims
 
@@ -47,14 +48,70 @@ def test_the_layers_that_promises_name_are_there_in_their_batches() -> None:
 
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_a_geometry_is_measured_once(selection: str) -> None:
-    chosen = [case.dims.with_batch(1) for case in select((selection,))]
+    chosen = [(case.layer.operation, case.dims.with_batch(1)) for case in select((selection,))]
     assert len(set(chosen)) == len(chosen)
 
 
-def test_all_holds_every_rank_and_groups() -> None:
+def test_all_holds_every_operation_rank_and_groups() -> None:
     chosen = select(("all",))
+    assert {case.layer.operation for case in chosen} == set(OPERATIONS)
     assert {case.dims.rank for case in chosen} == {1, 2, 3, 4}
-    assert any(case.dims.groups > 1 for case in chosen)
+    assert any(case.layer.groups > 1 for case in chosen)
+
+
+def is_ordinary(layer: Layer) -> bool:
+    return layer.operation == "conv" and layer.groups == 1
+
+
+# What each kind is, said of the layer that is measured; and how many there are at least.
+KIND_RULES = {
+    "depthwise": (40, lambda layer: layer.operation == "conv" and layer.weight_shape[1] == 1 < layer.groups),
+    "grouped": (20, lambda layer: layer.operation == "conv" and layer.weight_shape[1] > 1 < layer.groups),
+    "few-channels": (
+        40, lambda layer: is_ordinary(layer) and min(layer.input_shape[1], layer.output_shape[1]) <= 4,
+    ),
+    "1d": (30, lambda layer: layer.operation == "conv" and layer.rank == 1),
+    "3d": (20, lambda layer: layer.operation == "conv" and layer.rank == 3),
+    "transposed": (30, lambda layer: layer.operation == "conv_transpose"),
+    "dilated": (20, lambda layer: max(layer.dims.dilation) > 1),
+    "pools": (60, lambda layer: layer.operation in ("max_pool", "avg_pool")),
+}  # fmt: skip
+
+
+def test_selections_are_named_as_the_kinds_are() -> None:
+    assert ("dense", "key", "windows", *KINDS, "all") == SELECTIONS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_window_has_its_layers(kind: str) -> None:
+    least, rule = KIND_RULES[kind]
+    chosen = select((kind,))
+    assert len(chosen) >= least
+    assert all(rule(case.layer) for case in chosen)
+    assert not any(case.name.startswith("odd/") for case in chosen)
+
+
+def test_windows_are_all_kinds_but_what_dense_has() -> None:
+    windows = {case.name for case in select(("windows",))}
+    dense = {case.name for case in select(("dense",))}
+    assert windows == {case.name for case in select(tuple(KINDS))} - dense
+    assert windows >= {
+        "mobilenetv2/block1.depthwise", "mobilenetv2/block2.depthwise", "convnext-t/stage1.0.depthwise",
+        "resnext50/layer1.0.conv2", "wavenet/dilated-512", "mamba-130m/conv1d", "unet3d/up1.conv2",
+        "nnunet/first", "film/difference", "rgb-1080p/mask-3x3", "rgb-1080p/mask-5x5",
+        "rgb-1080p/blur-31x31", "rgb-1080p/colours-3x3", "gray-1080p/mask-3x3", "gray-4k/gaussian-5x5",
+        "dcgan/generator.up2", "unet/up1.upconv", "deeplab-v3/aspp-18", "vgg16/pool2", "resnet18/maxpool",
+        "resnet18/avgpool", "densenet121/transition1",
+    }  # fmt: skip
+
+
+def test_pictures_and_films_are_measured_one_at_a_time() -> None:
+    for name in OWN_BATCH:
+        assert {case.layer.batch for case in select((name,))} == {1}
+    found = {case.name: case.layer for case in select(("pictures",))}
+    assert found["gray-1080p/mask-3x3"].weights == ""
+    assert found["rgb-1080p/mask-3x3"].weights == "same"
+    assert found["rgb-720p/gaussian-5x5"].weights == "separable"
 
 
 def test_calls_are_long_enough_and_not_too_long() -> None:
@@ -81,7 +138,7 @@ def test_the_batch_makes_a_call_last_a_few_milliseconds(
     batch: int, channels: int, size: int, expected: int
 ) -> None:
     dims = ConvDims.of((batch, channels, size, size), (channels, channels, 3, 3), padding=1)
-    assert scaled(dims) == dims.with_batch(expected)
+    assert scaled(Layer("conv", dims)) == Layer("conv", dims.with_batch(expected))
 
 
 def test_files_networks_layers_and_paths_can_be_named(tmp_path: Path) -> None:
@@ -90,7 +147,9 @@ def test_files_networks_layers_and_paths_can_be_named(tmp_path: Path) -> None:
     assert [case.name for case in select(("vgg16/conv1_1",))] == ["vgg16/conv1_1"]
     own = tmp_path / "own.txt"
     own.write_text("mine/a conv x=1,4,9,9 w=4,4,3,3\nmine/pool max_pool x=1,4,9,9 k=3,3\n", encoding="utf-8")
-    assert [(case.name, case.dims.batch) for case in select((str(own),))] == [("mine/a", 1)]
+    assert [(case.name, case.layer.operation, case.dims.batch) for case in select((str(own),))] == [
+        ("mine/a", "conv", 1), ("mine/pool", "max_pool", 1),
+    ]  # fmt: skip
 
 
 def test_a_layer_too_large_for_the_selection_can_be_named() -> None:
@@ -112,13 +171,14 @@ def test_match_looks_at_name_and_geometry() -> None:
         (
             ("squeezenet",),
             "",
-            "--shapes must be dense, key, all, or the name of a shapes file, network or layer. "
+            "--shapes must be dense, key, windows, depthwise, grouped, few-channels, 1d, 3d, transposed, "
+            "dilated, pools, all, or the name of a shapes file, network or layer. "
             "Received: shapes='squeezenet'. tilewright bench --list shows the names.",
         ),
         (
             ("vgg",),
             "transformer",
-            "tilewright bench needs at least one convolution to measure. Received: shapes='vgg', "
+            "tilewright bench needs at least one layer to measure. Received: shapes='vgg', "
             "match='transformer'. tilewright bench --list shows the names.",
         ),
     ],
@@ -151,16 +211,6 @@ def test_the_wheel_holds_the_shapes() -> None:
     assert '"shapes" = "tilewright/bench/shapes"' in text
 
 
-@pytest.mark.parametrize(
-    ("dims", "words"),
-    [
-        (ConvDims.of((1, 4, 9), (6, 4, 3), padding=((2, 0),), dilation=2), "4→6 3 at 9, dilation 2, pad 2:0"),
-        (
-            ConvDims.of((1, 4, 9, 8), (6, 2, 1, 3), stride=(1, 2), padding=(0, 1), groups=2),
-            "4→6 1×3 at 9×8, stride 1×2, pad 0×1, 2 groups",
-        ),
-    ],
-)
-def test_a_geometry_in_words(dims: ConvDims, words: str) -> None:
-    assert geometry(dims) == words
-    assert str(Case("a/b", dims)) == f"a/b: {words}"
+def test_a_case_in_words() -> None:
+    case = Case("a/b", Layer("conv", ConvDims.of((1, 4, 9), (6, 4, 3))))
+    assert str(case) == "a/b: 4→6 3 at 9"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.fakes import ROOFS, report, result, row
+from bench.fakes import ROOFS, pooling, report, result, row, transposed
 
 from tilewright.bench import files
 from tilewright.bench.contestants import OURS
@@ -29,6 +29,7 @@ def test_the_csv_has_a_line_per_contestant_and_all_columns() -> None:
     assert all(tuple(line) == CSV_COLUMNS for line in lines)
     assert lines[0] == {
         "layer": "net/small",
+        "operation": "conv",
         "direction": "forward",
         "threads": "1",
         "dtype": "float32",
@@ -43,6 +44,7 @@ def test_the_csv_has_a_line_per_contestant_and_all_columns() -> None:
         "dilation": "1×1",
         "flops": "6480",
         "bytes": "1632",
+        "bound": "memory",
         "families": "direct",
         "fma_roof_gflops": "100",
         "copy_roof_gbytes": "20",
@@ -57,12 +59,37 @@ def test_the_csv_has_a_line_per_contestant_and_all_columns() -> None:
         "calls": "1",
         "gflops": "0.00648",
         # 6.48 MFLOP/s under a roof of 20 GB/s · 3.97 FLOP/B
+        "gbytes": "0.001632",
         "share_of_roof": "8.16e-05",
+        "share_of_copy": "8.16e-05",
     }
     assert [(line["contestant"], line["status"], line["note"], line["median_ms"]) for line in lines[2:4]] == [
         ("JAX", "unable", "it isn't installed", ""),
         ("tilewright", "wrong", "y is off", ""),
     ]
+
+
+def test_the_csv_says_what_bounds_a_layer_of_any_operation() -> None:
+    up = transposed((2, 3, 4, 5), (3, 2, 2, 2), stride=2)
+    mean = pooling("avg_pool", (2, 6, 9, 8), (3, 2))
+    rows = (
+        row(result(OURS, 1e-3), dims=up, fma=1e9, copy=20e9),
+        row(result(OURS, 1e-3), dims=mean, direction="backward", families=("planes",)),
+        row(result(OURS, 1e-3), dims=mean, fma=None, copy=None),
+    )
+    first, second, third = csv.DictReader(csv_text(rows).splitlines())
+    columns = (
+        "operation", "batch", "in_channels", "out_channels", "groups", "spatial", "kernel", "stride", "bytes",
+        "bound",
+    )  # fmt: skip
+    assert [first[column] for column in columns] == [
+        "conv_transpose", "2", "3", "2", "1", "4×5", "2×2", "2×2", "1856", "multiply-adds",
+    ]  # fmt: skip
+    assert [second[column] for column in columns] == [
+        "avg_pool", "2", "6", "6", "6", "9×8", "3×2", "3×2", "4032", "memory",
+    ]  # fmt: skip
+    assert (second["gbytes"], second["share_of_copy"]) == ("0.004032", "0.0002016")
+    assert (third["bound"], third["share_of_copy"], third["gbytes"]) == ("", "", "0.004032")
 
 
 def test_the_json_holds_everything_and_is_strict() -> None:
@@ -77,6 +104,9 @@ def test_the_json_holds_everything_and_is_strict() -> None:
     first, second = found["rows"]
     assert (first["best_peer"], first["ratio"], first["spatial"]) == ("PyTorch", 0.5, [6, 5])
     assert first["results"][0]["timing"]["median"] == 1e-3
+    assert (first["operation"], first["bound"], first["memory_bound"]) == ("conv", "memory", True)
+    assert first["results"][0]["gbytes"] == pytest.approx(1632 / 1e-3 / 1e9)
+    assert first["results"][0]["share_of_copy"] == pytest.approx(1632 / 1e-3 / 20e9)
     assert (second["ratio"], second["results"][0]["timing"], second["results"][0]["gflops"]) == (
         None,
         None,
@@ -215,7 +245,9 @@ def test_the_picture_shows_everybody_who_was_timed(tmp_path: Path, monkeypatch: 
     draw_roofline(ROWS, ROOFS, tmp_path / "roofline.png")
     (figure,) = drawn
     panels = [axes for axes in figure.axes if axes.get_xscale() == "log"]
-    assert [[text.get_text() for text in axes.texts] for axes in panels] == [["1 thread"], ["2 threads"]]
+    assert [[text.get_text() for text in axes.texts] for axes in panels] == [
+        ["1 thread\n1 of 1 bound by memory: 0 % of the\ncopy rate in the median"], ["2 threads"],
+    ]  # fmt: skip
     # The roof, and a mark each for ours (forward only: the other one was wrong) and the peer.
     one, two = ([line.get_marker() for line in axes.lines] for axes in panels)
     assert one == ["None", "o", "o"]

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.fakes import ROOFS, SHORT, SMALL, SMALL_CASE, Clock, Fake
+from bench.fakes import ROOFS, SHORT, SMALL, SMALL_CASE, Clock, Fake, pooling, transposed
 
 from tilewright.bench import harness
 from tilewright.bench.cases import Case
 from tilewright.bench.contestants import OURS, Ours, our_threads
 from tilewright.bench.harness import Settings, run
+from tilewright.bench.layers import Layer
 from tilewright.bench.results import FAILED, OK, UNABLE, WRONG, Row
 from tilewright.geometry import ConvDims
 from tilewright.kernel import threads
@@ -63,7 +64,9 @@ def test_an_answer_that_is_wrong_where_only_peers_look_is_marked_too() -> None:
     clock = Clock()
     dims = ConvDims.of((5, 2, 6, 6), (12, 2, 3, 3))
     ours = Fake(OURS, clock, spoil=nudge((2, 5, 1, 1)))
-    rows = list(run([Case("net/wide", dims)], [ours, Fake("A", clock)], ONE, None, clock=clock))
+    rows = list(
+        run([Case("net/wide", Layer("conv", dims))], [ours, Fake("A", clock)], ONE, None, clock=clock)
+    )
     wrong, right = rows[0].results
     assert wrong.status == WRONG
     assert wrong.note.startswith("y differs from that of A by ")
@@ -112,11 +115,35 @@ def test_an_error_of_ours_is_as_bad_as_a_wrong_answer() -> None:
     assert row.is_wrong
 
 
+def test_a_peer_that_takes_very_long_is_called_once_in_a_case() -> None:
+    clock = Clock()
+    effort = replace(SHORT, longest_call=20.0)
+    settings = Settings((1, 2), ("forward", "backward"), effort=effort)
+    ours, slow = Fake(OURS, clock, seconds=50.0), Fake("Slow", clock, seconds=20.5)
+    fast = Fake("Fast", clock, seconds=20.0)
+    cases = [SMALL_CASE, Case("net/other", Layer("conv", SMALL.with_batch(3)))]
+    rows = list(run(cases, [ours, slow, fast], settings, None, clock=clock))
+    assert slow.calls == 2, "once for each case"
+    for first, *others in (rows[:4], rows[4:]):
+        found = first.result("Slow")
+        assert found is not None and found.timing is not None
+        assert (found.status, found.timing.median, found.timing.best, found.timing.rounds) == (
+            OK, 20.5, 20.5, 1,
+        )  # fmt: skip
+        assert first.best_peer == "Fast"
+        for row in others:
+            resting = row.result("Slow")
+            assert resting is not None
+            assert (resting.status, resting.timing) == (UNABLE, None)
+            assert resting.note == "one call took 20 s (forward, 1 thread), and none is made again"
+    assert all(row.rate(OURS) for row in rows), "ours is always timed"
+
+
 def test_ctrl_c_keeps_the_rows_before() -> None:
     clock = Clock()
     # Checked once and timed some four times per row: the 8th call is in the second row.
     ours = Fake(OURS, clock, error=KeyboardInterrupt(), fails_at=8)
-    cases = [SMALL_CASE, Case("net/other", SMALL.with_batch(3))]
+    cases = [SMALL_CASE, Case("net/other", Layer("conv", SMALL.with_batch(3)))]
     kept = []
     with pytest.raises(KeyboardInterrupt):
         for row in run(cases, [ours], ONE, None, clock=clock):
@@ -154,6 +181,46 @@ def test_operands_are_the_same_in_every_run_and_never_zeros() -> None:
     assert not np.array_equal(tasks[0].x.ravel()[:8], tasks[0].w.ravel()[:8])
 
 
+def test_channels_that_share_a_kernel_have_copies_of_one() -> None:
+    clock = Clock()
+    dims = ConvDims.of((1, 3, 9, 9), (3, 1, 4, 5), groups=3)
+    found = {}
+    for weights in ("", "same", "separable"):
+        ours = Fake(OURS, clock)
+        (_,) = list(run([Case("net/filter", Layer("conv", dims, weights))], [ours], ONE, None, clock=clock))
+        found[weights] = ours.tasks[0].w
+        assert found[weights].dtype == np.float32 and found[weights].flags.c_contiguous
+    for weights, w in found.items():
+        assert np.array_equal(w[0], w[1]) is np.array_equal(w[0], w[2]) is (weights != "")
+    ranks = {weights: np.linalg.matrix_rank(w[0, 0], tol=1e-5) for weights, w in found.items()}
+    assert ranks == {"": 4, "same": 4, "separable": 1}
+
+
+@pytest.mark.parametrize(
+    ("layer", "forward", "backward"),
+    [
+        (Layer("conv", SMALL), ("forward",), ("data_gradient", "weight_gradient")),
+        (transposed((2, 4, 3, 3), (4, 3, 3, 3)), ("data_gradient",), ("forward", "weight_gradient")),
+        (pooling("max_pool", (2, 3, 8, 8), 2), ("max_pool",), ("max_pool_gradient",)),
+        (pooling("avg_pool", (2, 3, 8, 8), 2), ("avg_pool",), ("avg_pool_gradient",)),
+    ],
+    ids=str,
+)
+def test_families_are_those_of_the_operations_that_are_called(
+    layer: Layer, forward: tuple[str, ...], backward: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    right = harness.choose
+    monkeypatch.setattr(
+        harness, "choose", lambda operation, *more: asked.append(operation) or right(operation, *more)
+    )
+    clock = Clock()
+    settings = Settings((1,), ("forward", "backward"), effort=SHORT)
+    rows = list(run([Case("net/a", layer)], [Fake(OURS, clock)], settings, None, clock=clock))
+    assert asked == [*forward, *backward]
+    assert [len(row.families) for row in rows] == [len(forward), len(backward)]
+
+
 def test_the_roof_is_timed_among_the_contestants(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     order = []
@@ -177,9 +244,22 @@ def test_the_roof_is_timed_among_the_contestants(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
-def test_our_own_answers_are_right(layout: str, dtype: str) -> None:
+@pytest.mark.parametrize(
+    "layer",
+    [
+        SMALL_CASE.layer,
+        Layer("conv", ConvDims.of((2, 6, 9), (6, 1, 4), padding=((3, 0),), groups=6)),
+        transposed((2, 3, 4, 5), (3, 2, 4, 4), stride=2, padding=1),
+        transposed((2, 4, 3, 2, 3), (4, 3, 2, 2, 2), stride=2, groups=2, output_padding=1),
+        pooling("max_pool", (2, 3, 9, 8), 3, stride=2, padding=1),
+        pooling("avg_pool", (2, 3, 9, 8), 3, stride=2, padding=1, ceil_mode=True),
+        pooling("avg_pool", (2, 3, 7, 7), 7),
+    ],
+    ids=str,
+)
+def test_our_own_answers_are_right(layer: Layer, layout: str, dtype: str) -> None:
     settings = Settings((1,), ("forward", "backward"), dtype, layout, SHORT)
-    for row in run([SMALL_CASE], [Ours("nchw"), Ours("nhwc")], settings, None):
+    for row in run([Case("net/a", layer)], [Ours("nchw"), Ours("nhwc")], settings, None):
         assert [(found.status, found.note) for found in row.results] == [(OK, "")] * 2
         assert row.ours == Ours(layout).name
 
@@ -187,7 +267,7 @@ def test_our_own_answers_are_right(layout: str, dtype: str) -> None:
 def test_with_one_channel_there_is_one_layout() -> None:
     dims = ConvDims.of((2, 1, 6, 6), (4, 1, 3, 3))
     settings = Settings((1,), ("forward",), layout="nhwc", effort=SHORT)
-    (row,) = run([Case("net/one", dims)], [Ours("nchw"), Ours("nhwc")], settings, None)
+    (row,) = run([Case("net/one", Layer("conv", dims))], [Ours("nchw"), Ours("nhwc")], settings, None)
     assert row.results[1].note == "with one channel both layouts are the same"
     # The one that there is counts.
     assert row.ours == OURS

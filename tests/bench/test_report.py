@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from bench.fakes import SMALL, Clock, Fake, report, result, row
+from bench.fakes import SMALL, Clock, Fake, pooling, report, result, row, transposed
 
 from tilewright._version import __version__
 from tilewright.bench.contestants import OURS
+from tilewright.bench.layers import Layer
 from tilewright.bench.report import (
     loss_sentence,
     loss_sentences,
@@ -81,10 +82,47 @@ def channels(ins: int, outs: int, size: int = 56) -> ConvDims:
             1e12,
             "memory bound: 5.9 MiB have to move, which is done at 31 % (PyTorch: 39 %) of the copy roof",
         ),
+        # 18.9 MFLOP for 1.21 MB: 15.6 FLOP a byte.
+        (
+            ConvDims.of((1, 48, 56, 56), (48, 1, 8, 8), padding=4, groups=48),
+            2e-3,
+            ("planes",),
+            1e11,
+            "depthwise: 64 products for each output, at 10 % (PyTorch: 12 %) of the multiply-add roof",
+        ),
+        (
+            transposed((8, 64, 56, 56), (64, 3, 3, 3), padding=1),
+            0.2,
+            ("tiles-pixels",),
+            1e9,
+            "few output channels (3), which fill no vector, at 43 % (PyTorch: 54 %) of the multiply-add roof",
+        ),
+        # 13 · 13 comparisons for two numbers that move: 21 a byte.
+        (
+            pooling("max_pool", (8, 64, 19, 19), 13, stride=1, padding=6),
+            1e-3,
+            ("planes",),
+            1e11,
+            "bound by comparisons, at 31 % (PyTorch: 39 %) of the multiply-add roof",
+        ),
+        (
+            pooling("avg_pool", (8, 64, 19, 19), 13, stride=1, padding=6),
+            1e-3,
+            ("planes",),
+            1e11,
+            "bound by additions, at 31 % (PyTorch: 39 %) of the multiply-add roof",
+        ),
+        (
+            pooling("max_pool", (8, 64, 112, 112), 2),
+            5e-3,
+            ("planes",),
+            1e11,
+            "memory bound: 30.6 MiB have to move, which is done at 32 % (PyTorch: 40 %) of the copy roof",
+        ),
     ],
 )
 def test_a_loss_has_a_sentence_with_the_likeliest_reason(
-    dims: ConvDims, ours: float, families: tuple[str, ...], fma: float | None, sentence: str
+    dims: Layer | ConvDims, ours: float, families: tuple[str, ...], fma: float | None, sentence: str
 ) -> None:
     lost = row(
         result(OURS, ours),
@@ -96,6 +134,25 @@ def test_a_loss_has_a_sentence_with_the_likeliest_reason(
         threads=2,
     )
     assert loss_sentence(lost) == f"net/small, forward, 2 threads: 0.80× PyTorch: {sentence}."
+
+
+@pytest.mark.parametrize(
+    ("peer", "reason"),
+    [
+        (
+            "OpenCV sepFilter2D",
+            "the kernel is an outer product, and the peer filters along one axis after the other",
+        ),
+        (
+            "SciPy correlate1d",
+            "the kernel is an outer product, and the peer filters along one axis after the other",
+        ),
+        ("SciPy oaconvolve", "a kernel of 9 taps, which the peer applies by fast Fourier transforms"),
+    ],
+)
+def test_a_peer_that_computes_something_else_is_the_reason(peer: str, reason: str) -> None:
+    lost = row(result(OURS, 1.0), result(peer, 0.5))
+    assert loss_sentence(lost) == f"net/small, forward, 1 thread: 0.50× {peer}: {reason}."
 
 
 def test_losses_are_listed_the_worst_first() -> None:
@@ -142,15 +199,17 @@ def test_cells_of_a_row() -> None:
         "geometry": "512→512 3×3 at 56×56, pad 1",
         "batch": "1",
         "GFLOP/s": "74.0",
+        "GB/s": "0.11",
         "of roof": "74 % fma",
         "other layout": "92.5",
         "best peer": "PyTorch",
         "its GFLOP/s": "37.0",
         "ratio": "2.00×",
     }
-    assert cells(row(result(OURS, 1e-6), fma=1e12))[4] == "8 % copy"
+    # 1,632 bytes in a microsecond, under a roof of 20 GB/s.
+    assert cells(row(result(OURS, 1e-6), fma=1e12))[4:6] == ["1.63", "8 % copy"]
     alone = row(result(OURS, None, WRONG), fma=None)
-    assert cells(alone)[3:] == ["WRONG", "—", "—", "—", "—", "—"]
+    assert cells(alone)[3:] == ["WRONG", "—", "—", "—", "—", "—", "—"]
 
 
 @pytest.mark.parametrize(
@@ -202,16 +261,36 @@ def test_the_header_says_on_what_and_with_what() -> None:
 
 def test_summaries_in_words() -> None:
     rows = [
-        row(result(OURS, 1.0), result("PyTorch", 2.0), result("JAX", 8.0)),
-        row(result(OURS, 1.0), result("PyTorch", 0.5), result("JAX", 2.0)),
+        row(result(OURS, 1.0), result("PyTorch", 2.0), result("JAX", 8.0), fma=1e9),
+        row(result(OURS, 1.0), result("PyTorch", 0.5), result("JAX", 2.0), fma=1e9),
     ]
     (summary,) = summarise(rows)
     assert summary_sentence(summary) == (
         "Forward, 1 thread: 2 layers; geometric mean 1.00× the best peer (1.00× PyTorch, 4.00× JAX); lowest "
         "0.50×; 1 of 2 below 1."
     )
-    (alone,) = summarise([row(result(OURS, 1.0), threads=2)])
+    (alone,) = summarise([row(result(OURS, 1.0), threads=2, fma=1e9)])
     assert summary_sentence(alone) == "Forward, 2 threads: 1 layer, none beside a peer."
+
+
+def test_a_summary_says_what_memory_bounds_and_how_near_it_comes() -> None:
+    # 1,632 bytes have to move at 20 GB/s; below 397 GFLOP/s · 0.2 the multiply-adds are the lower roof.
+    rows = [
+        row(result(OURS, seconds), result("PyTorch", 2 * seconds), fma=fma)
+        for seconds, fma in ((1e-6, 1e12), (2e-7, 1e12), (4e-7, 1e12), (1e-6, 1e9))
+    ]
+    (summary,) = summarise(rows)
+    assert summary.memory_bound == 3
+    assert summary.share_of_copy == pytest.approx(1632 / 4e-7 / 20e9)
+    assert summary_sentence(summary) == (
+        "Forward, 1 thread: 4 layers; geometric mean 2.00× the best peer (2.00× PyTorch); lowest 2.00×; 0 of "
+        "4 below 1. 3 bound by memory, at 20 % of the copy rate in the median."
+    )
+    (alone,) = summarise([row(result(OURS, 2e-7), fma=1e12)])
+    assert summary_sentence(alone) == (
+        "Forward, 1 thread: 1 layer, none beside a peer. 1 bound by memory, at 41 % of the copy rate in the "
+        "median."
+    )
 
 
 def test_groups_come_forward_first_and_few_threads_first() -> None:

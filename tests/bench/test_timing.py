@@ -69,6 +69,16 @@ def test_rounds_go_on_until_enough_is_timed_but_not_for_ever() -> None:
         assert interleave(calls, effort, clock=clock)["a"].rounds == expected
 
 
+def test_rounds_end_early_where_somebody_is_very_slow() -> None:
+    for most, expected in ((1.0, 1), (9.0, 2), (100.0, 5)):
+        clock = Clock()
+        calls = {"a": Work("a", clock, [], 0.125), "b": Work("b", clock, [], 8.0)}
+        # 8.125 s a round: the second begins only while less than `most` has been timed.
+        found = interleave(calls, Effort(rounds=5, seconds=1.0, block=0.0, most_seconds=most), clock=clock)
+        assert found["a"].rounds == expected
+        assert found["b"].median == 8.0
+
+
 def test_settling_comes_before_every_timing() -> None:
     clock, log = Clock(), []
     calls = {name: Work(name, clock, log, 0.03) for name in "ab"}

@@ -13,7 +13,7 @@ import pytest
 from bench.fakes import ROOFS, SHORT, Clock, Fake
 from cli.commands import Command
 
-from tilewright.bench import contestants, files, harness, peers, roofs, timing
+from tilewright.bench import cases, contestants, files, harness, peers, roofs, timing
 from tilewright.bench.answers import TOLERANCE
 from tilewright.cli import bench as command
 from tilewright.kernel.jit import Missing
@@ -32,6 +32,20 @@ class _Roof:
 def shapes(tmp_path: Path) -> Path:
     file = tmp_path / "tiny.txt"
     file.write_text("net/a conv x=2,3,6,5 w=4,3,3,3 p=1\nnet/b conv x=2,4,6,6 w=4,4,1,1\n", encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Path:
+    """One of each other operation, and a filter."""
+    file = tmp_path / "windows.txt"
+    file.write_text(
+        "net/up conv_transpose x=2,3,4,5 w=3,2,4,4 s=2 p=1\n"
+        "net/max max_pool x=2,3,9,8 k=3,3 s=2 p=1\n"
+        "net/mean avg_pool x=2,3,8,8 k=2,2\n"
+        "net/filter conv x=1,3,9,8 w=3,1,3,3 p=1 g=3 f=same\n",
+        encoding="utf-8",
+    )
     return file
 
 
@@ -67,6 +81,23 @@ def test_tables_summaries_and_losses(tilewright: Command, shapes: Path) -> None:
     lines = ended.err.splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("[1/4] net/a, forward, 1 thread: ")
+
+
+def test_every_operation_is_measured(tilewright: Command, windows: Path, tmp_path: Path) -> None:
+    ended = tilewright(*small(windows, "--out", tmp_path / "out"))
+    assert ended.code == 0, ended.err
+    for words in (
+        "transposed 3→2 4×4 at 4×5, stride 2, pad 1",
+        "max 3×3 at 9×8, 3 channels, stride 2, pad 1",
+        "avg 2×2 at 8×8, 3 channels, stride 2",
+        "3→3 3×3 at 9×8, pad 1, 3 groups, one kernel",
+    ):
+        assert ended.out.count(f" {words} ") == 2, words
+    text = (tmp_path / "out" / "results.csv").read_text(encoding="utf-8")
+    lines = list(csv.DictReader(text.splitlines()))
+    assert {line["operation"] for line in lines} == {"conv", "conv_transpose", "max_pool", "avg_pool"}
+    assert {line["status"] for line in lines} == {"ok"}
+    assert all(float(line["share_of_copy"]) > 0 for line in lines)
 
 
 def test_a_wrong_answer_is_marked_and_ends_with_1(tilewright: Command, shapes: Path, enter: Enter) -> None:
@@ -179,11 +210,14 @@ def test_the_list(tilewright: Command) -> None:
         (("--threads", "0"), "'0' isn't a list of numbers such as 1,2."),
         (("--threads", "1,two"), "'1,two' isn't a list of numbers such as 1,2."),
         (("--direction", "sideways"), "'sideways' is not one of forward, backward."),
-        (("--peers", "caffe"), "'caffe' is not one of pytorch, onnxruntime, jax, openvino, none."),
+        (
+            ("--peers", "caffe"),
+            "'caffe' is not one of pytorch, onnxruntime, opencv, scipy, jax, openvino, none.",
+        ),
         (("--peers", "none,jax"), "--peers is none, or names of peers, not both."),
         (("--peers", ","), "',' names nothing."),
         (("--layout", "nhcw"), "Invalid value for '--layout'"),
-        (("--shapes", "squeezenet"), "--shapes must be dense, key, all, or the name of a shapes file"),
+        (("--shapes", "squeezenet"), "--shapes must be dense, key, windows, depthwise,"),
         (("--shapes", "nowhere.txt"), "read_shapes needs a shapes file or a folder of them."),
     ],
 )
@@ -210,6 +244,7 @@ def test_a_folder_that_can_t_be_written_is_refused_before_the_run(
 def test_the_names_written_out_are_those_of_the_library() -> None:
     assert command.PEERS == peers.NAMES
     assert command.DIRECTIONS == contestants.DIRECTIONS
+    assert tuple(cases.KINDS) == command.KINDS
     assert (*contestants.LAYOUTS, "best") == command.LAYOUTS
     assert tuple(TOLERANCE) == command.DTYPES
 

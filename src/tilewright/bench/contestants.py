@@ -11,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright._version import __version__
+from tilewright.bench.layers import Layer
 from tilewright.geometry import ConvDims
 from tilewright.kernel import threads
 from tilewright.op.conv import conv_data_gradient, conv_forward, conv_weight_gradient
+from tilewright.op.pool import avg_pool, avg_pool_gradient, max_pool, max_pool_gradient
 
 Array = npt.NDArray[Any]
 
-#: What is measured: the output, or the gradients of both input and weight from that of the output.
+#: What is measured: the output, or the gradients of input and weight (of a pool: of the input) from that of
+#: the output.
 DIRECTIONS = ("forward", "backward")
 LAYOUTS = ("nchw", "nhwc")
 OURS = "tilewright"
@@ -32,18 +35,24 @@ class Task:
     """One thing to compute, the same for all contestants.
 
     Attributes:
-        dims: the geometry.
+        layer: what it is.
         direction: one of :data:`DIRECTIONS`.
         threads: how many threads may compute.
         x, w, gy: input, weight and the output's gradient, channels first and contiguous; never written to.
+            A pool's weight is an empty array.
     """
 
-    dims: ConvDims
+    layer: Layer
     direction: str
     threads: int
     x: Array
     w: Array
     gy: Array
+
+    @property
+    def dims(self) -> ConvDims:
+        """The geometry of a convolution, transposed or not."""
+        return self.layer.conv
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +61,7 @@ class Prepared:
 
     Attributes:
         call: computes once and returns whatever it likes; this is what is timed.
-        answers: makes of that the arrays to judge, channels first: (y,), or (gx, gw).
+        answers: makes of that the arrays to judge, channels first: (y,), or (gx, gw), or (gx,) of a pool.
     """
 
     call: Callable[[], Any]
@@ -60,7 +69,7 @@ class Prepared:
 
 
 class Contestant(Protocol):
-    """Somebody who computes convolutions.
+    """Somebody who computes some of the layers.
 
     Attributes:
         name: unique, for people: ``PyTorch channels-last``.
@@ -102,18 +111,44 @@ class Ours:
 
     def prepare(self, task: Task) -> Prepared:
         """Arrays in the layout asked for; kernels are compiled at the first call."""
-        dims, w = task.dims, task.w
-        x, gy = task.x, task.gy
+        layer, x, gy = task.layer, task.x, task.gy
         if self.layout == "nhwc":
-            if dims.in_channels == 1 or dims.out_channels == 1:
+            if 1 in (layer.input_shape[1], layer.output_shape[1]):
                 raise Unable("with one channel both layouts are the same")
             x, gy = channels_last(x), channels_last(gy)
         if task.direction == "forward":
-            return Prepared(lambda: conv_forward(dims, x, w), lambda y: (y,))
-        return Prepared(
-            lambda: (conv_data_gradient(dims, gy, w), conv_weight_gradient(dims, x, gy)),
-            lambda gradients: gradients,
-        )
+            return Prepared(_output(layer, x, task.w), lambda y: (y,))
+        return Prepared(_gradients(layer, x, task.w, gy), lambda gradients: gradients)
+
+
+def _output(layer: Layer, x: Array, w: Array) -> Callable[[], Array]:
+    if layer.operation == "max_pool":
+        pool = layer.pool
+        return lambda: max_pool(pool, x, indices=False)[0]
+    if layer.is_pool:
+        pool = layer.pool
+        return lambda: avg_pool(pool, x)
+    dims = layer.conv
+    if layer.is_transposed:
+        return lambda: conv_data_gradient(dims, x, w)
+    return lambda: conv_forward(dims, x, w)
+
+
+def _gradients(layer: Layer, x: Array, w: Array, gy: Array) -> Callable[[], tuple[Array, ...]]:
+    if layer.operation == "max_pool":
+        pool = layer.pool
+        # Found on the way forward, and kept for the way back.
+        _, positions = max_pool(pool, x)
+        assert positions is not None
+        kept = positions
+        return lambda: (max_pool_gradient(pool, gy, kept),)
+    if layer.is_pool:
+        pool = layer.pool
+        return lambda: (avg_pool_gradient(pool, gy),)
+    dims = layer.conv
+    if layer.is_transposed:
+        return lambda: (conv_forward(dims, gy, w), conv_weight_gradient(dims, gy, x))
+    return lambda: (conv_data_gradient(dims, gy, w), conv_weight_gradient(dims, x, gy))
 
 
 def our_name(layout: str) -> str:

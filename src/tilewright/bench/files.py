@@ -27,6 +27,7 @@ _LARGEST_README = 1 << 22
 
 CSV_COLUMNS = (
     "layer",
+    "operation",
     "direction",
     "threads",
     "dtype",
@@ -41,6 +42,7 @@ CSV_COLUMNS = (
     "dilation",
     "flops",
     "bytes",
+    "bound",
     "families",
     "fma_roof_gflops",
     "copy_roof_gbytes",
@@ -54,7 +56,9 @@ CSV_COLUMNS = (
     "rounds",
     "calls",
     "gflops",
+    "gbytes",
     "share_of_roof",
+    "share_of_copy",
 )
 
 
@@ -124,7 +128,14 @@ def as_dict(report: Report) -> dict[str, Any]:
             "ratio": row.ratio,
             "memory_bound": row.memory_bound,
             "results": [
-                {**asdict(result), "gflops": _gflops(row, result.contestant)} for result in row.results
+                {
+                    **asdict(result),
+                    "gflops": _giga(row.rate(result.contestant)),
+                    "gbytes": _giga(row.bandwidth(result.contestant)),
+                    "share_of_roof": row.share(result.contestant),
+                    "share_of_copy": row.share_of_copy(result.contestant),
+                }
+                for result in row.results
             ],
         }
         for row in report.rows
@@ -160,23 +171,26 @@ def as_dict(report: Report) -> dict[str, Any]:
 
 
 def _task(row: Row) -> dict[str, Any]:
-    dims = row.dims
+    layer = row.layer
+    bound = None if row.roof is None else "memory" if row.memory_bound else "multiply-adds"
     return {
         "layer": row.name,
+        "operation": layer.operation,
         "direction": row.direction,
         "threads": row.threads,
         "dtype": row.dtype,
-        "batch": dims.batch,
-        "in_channels": dims.in_channels,
-        "out_channels": dims.out_channels,
-        "groups": dims.groups,
-        "spatial": dims.spatial,
-        "kernel": dims.kernel,
-        "stride": dims.stride,
-        "padding": dims.padding,
-        "dilation": dims.dilation,
+        "batch": layer.batch,
+        "in_channels": layer.input_shape[1],
+        "out_channels": layer.output_shape[1],
+        "groups": layer.groups,
+        "spatial": layer.input_shape[2:],
+        "kernel": layer.dims.kernel,
+        "stride": layer.dims.stride,
+        "padding": layer.dims.padding,
+        "dilation": layer.dims.dilation,
         "flops": row.flops,
         "bytes": row.bytes,
+        "bound": bound,
         "families": row.families,
         "fma_roof_gflops": None if row.fma_roof is None else row.fma_roof / 1e9,
         "copy_roof_gbytes": None if row.copy_roof is None else row.copy_roof / 1e9,
@@ -201,16 +215,17 @@ def _lines(row: Row) -> list[dict[str, Any]]:
                 "spread": _cell(timing.spread),
                 "rounds": timing.rounds,
                 "calls": timing.calls,
-                "gflops": _cell(_gflops(row, result.contestant)),
+                "gflops": _cell(_giga(row.rate(result.contestant))),
+                "gbytes": _cell(_giga(row.bandwidth(result.contestant))),
                 "share_of_roof": _cell(row.share(result.contestant)),
+                "share_of_copy": _cell(row.share_of_copy(result.contestant)),
             }
         lines.append(task | line)
     return lines
 
 
-def _gflops(row: Row, contestant: str) -> float | None:
-    rate = row.rate(contestant)
-    return None if rate is None else rate / 1e9
+def _giga(amount: float | None) -> float | None:
+    return None if amount is None else amount / 1e9
 
 
 def _cell(value: Any) -> Any:

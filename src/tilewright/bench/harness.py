@@ -13,9 +13,9 @@ import numpy as np
 from tilewright.bench import answers, roofs
 from tilewright.bench.cases import Case
 from tilewright.bench.contestants import DIRECTIONS, OURS, Contestant, Task, Unable, our_threads
+from tilewright.bench.layers import Layer
 from tilewright.bench.results import FAILED, OK, UNABLE, WRONG, Result, Row
-from tilewright.bench.timing import Clock, Effort, interleave, rest
-from tilewright.geometry import ConvDims
+from tilewright.bench.timing import Clock, Effort, Timing, interleave, rest
 from tilewright.plan import choose
 
 Array = np.ndarray[Any, Any]
@@ -42,7 +42,7 @@ class Settings:
 
 @dataclass
 class _Entrant:
-    """A contestant in one task: ready to be called, or why it isn't."""
+    """A contestant in one task: ready to be called, or why it isn't, and what its first call took."""
 
     contestant: Contestant
     version: str
@@ -50,6 +50,7 @@ class _Entrant:
     note: str = ""
     call: Callable[[], Any] | None = None
     found: tuple[Array, ...] = ()
+    first: float = 0.0
 
 
 def run(
@@ -72,23 +73,26 @@ def run(
     versions = {one.name: _version(one) for one in contestants}
     for case in cases:
         x, w, gy = _operands(case, settings.dtype)
+        slow: dict[str, str] = {}
         for direction in settings.directions:
             parts: list[answers.Part] = []
             for count in settings.thread_counts:
-                task = Task(case.dims, direction, count, x, w, gy)
+                task = Task(case.layer, direction, count, x, w, gy)
                 parts = parts or answers.expected_parts(task)
                 with our_threads(count):
-                    results, fma = _measure(task, contestants, versions, parts, settings, machine, clock)
+                    results, fma = _measure(
+                        task, contestants, versions, slow, parts, settings, machine, clock
+                    )
                 if machine is not None and fma is not None:
                     # The first measurement may have met threads that were still asleep.
                     machine.fma[count] = max(machine.fma.get(count, 0.0), fma)
                 yield Row(
                     name=case.name,
-                    dims=case.dims,
+                    layer=case.layer,
                     direction=direction,
                     threads=count,
                     dtype=settings.dtype,
-                    families=_families(case.dims, direction, settings.dtype),
+                    families=_families(case.layer, direction, settings.dtype),
                     fma_roof=fma,
                     copy_roof=machine.copy[count] if machine is not None else None,
                     results=tuple(results),
@@ -100,13 +104,20 @@ def _measure(
     task: Task,
     contestants: Sequence[Contestant],
     versions: dict[str, str | Unable],
+    slow: dict[str, str],
     parts: Sequence[answers.Part],
     settings: Settings,
     machine: roofs.Roofs | None,
     clock: Clock,
 ) -> tuple[list[Result], float | None]:
-    entrants = [_entrant(one, versions[one.name], task, parts) for one in contestants]
+    entrants = [
+        _Entrant(one, "", UNABLE, slow[one.name])
+        if one.name in slow
+        else _entrant(one, versions[one.name], task, parts, clock)
+        for one in contestants
+    ]
     _compare_whole(entrants, task)
+    once = _set_aside(entrants, task, settings.effort, slow)
     calls = {entrant.contestant.name: entrant.call for entrant in entrants if entrant.call is not None}
     work = None
     if machine is not None and calls:
@@ -119,7 +130,7 @@ def _measure(
         clock=clock,
         # With one thread there is nobody who could still be turning.
         settle=rest if task.threads > 1 else _nothing,
-        seed=_seed(str(task.dims)),
+        seed=_seed(repr(task.layer.dims)),
     )
     results = [
         Result(
@@ -128,7 +139,7 @@ def _measure(
             entrant.version,
             entrant.status,
             entrant.note,
-            timings.get(entrant.contestant.name),
+            once.get(entrant.contestant.name) or timings.get(entrant.contestant.name),
         )
         for entrant in entrants
     ]
@@ -151,14 +162,17 @@ def _version(contestant: Contestant) -> str | Unable:
 
 
 def _entrant(
-    contestant: Contestant, version: str | Unable, task: Task, parts: Sequence[answers.Part]
+    contestant: Contestant, version: str | Unable, task: Task, parts: Sequence[answers.Part], clock: Clock
 ) -> _Entrant:
     if isinstance(version, Unable):
         return _Entrant(contestant, "", UNABLE, str(version))
     entrant = _Entrant(contestant, version)
     try:
         prepared = contestant.prepare(task)
-        entrant.found = prepared.answers(prepared.call())
+        start = clock()
+        given = prepared.call()
+        entrant.first = clock() - start
+        entrant.found = prepared.answers(given)
     except Unable as reason:
         entrant.status, entrant.note = UNABLE, str(reason)
         return entrant
@@ -172,6 +186,24 @@ def _entrant(
     else:
         entrant.call = prepared.call
     return entrant
+
+
+def _set_aside(
+    entrants: Sequence[_Entrant], task: Task, effort: Effort, slow: dict[str, str]
+) -> dict[str, Timing]:
+    """What those peers took that took too long to be called again; they rest in the case's next rows."""
+    once = {}
+    for entrant in entrants:
+        name = entrant.contestant.name
+        if entrant.contestant.package == OURS or entrant.call is None or entrant.first <= effort.longest_call:
+            continue
+        once[name] = Timing(entrant.first, entrant.first, 0.0, 1, 1)
+        entrant.call = None
+        words = f"{task.threads} thread{'s' if task.threads > 1 else ''}"
+        slow[name] = (
+            f"one call took {entrant.first:.0f} s ({task.direction}, {words}), and none is made again"
+        )
+    return once
 
 
 def _compare_whole(entrants: Sequence[_Entrant], task: Task) -> None:
@@ -190,21 +222,42 @@ def _compare_whole(entrants: Sequence[_Entrant], task: Task) -> None:
 
 
 def _operands(case: Case, dtype: str) -> tuple[Array, Array, Array]:
-    """Random normal numbers, the same in every run."""
+    """Random normal numbers, the same in every run; channels that share a kernel have copies of one."""
     generator = np.random.default_rng(_seed(case.name))
     kind: Any = np.dtype(dtype).type
-    shapes = (case.dims.input_shape, case.dims.weight_shape, case.dims.output_shape)
-    x, w, gy = (generator.standard_normal(shape, dtype=kind) for shape in shapes)
-    return x, w, gy
+    layer = case.layer
+    x = generator.standard_normal(layer.input_shape, dtype=kind)
+    if layer.weights:
+        w = np.repeat(_kernel(layer, generator, kind), layer.weight_shape[0], axis=0)
+    else:
+        w = generator.standard_normal(layer.weight_shape, dtype=kind)
+    return x, w, generator.standard_normal(layer.output_shape, dtype=kind)
+
+
+def _kernel(layer: Layer, generator: np.random.Generator, kind: Any) -> Array:
+    """One kernel, of shape (1, 1, *kernel); a separable one is the product of a vector per axis."""
+    shape = layer.weight_shape[2:]
+    if layer.weights == "same":
+        return generator.standard_normal((1, 1, *shape), dtype=kind)
+    kernel = np.ones((1, 1), kind)
+    for size in shape:
+        kernel = np.multiply.outer(kernel, generator.standard_normal(size, dtype=kind))
+    return kernel
 
 
 def _seed(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def _families(dims: ConvDims, direction: str, dtype: str) -> tuple[str, ...]:
-    operations = ("forward",) if direction == "forward" else ("data_gradient", "weight_gradient")
-    return tuple(choose(operation, dims, dtype).family for operation in operations)
+def _families(layer: Layer, direction: str, dtype: str) -> tuple[str, ...]:
+    operations: tuple[str, ...]
+    if layer.is_pool:
+        operations = (layer.operation if direction == "forward" else f"{layer.operation}_gradient",)
+    elif direction == "forward":
+        operations = ("data_gradient" if layer.is_transposed else "forward",)
+    else:
+        operations = ("forward" if layer.is_transposed else "data_gradient", "weight_gradient")
+    return tuple(choose(operation, layer.dims, dtype).family for operation in operations)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,12 +2,11 @@
 
 Everybody gets what serves them best where that doesn't change the task: PyTorch its channels-last weights,
 ONNX Runtime and OpenVINO the weight as a constant that they may rearrange once, and an output that is
-allocated once.
+allocated once, OpenCV pictures with their channels innermost.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -15,140 +14,16 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench.contestants import Contestant, Prepared, Task, Unable
+from tilewright.bench.packages import imported
+from tilewright.bench.peer_onnxruntime import OnnxRuntime
+from tilewright.bench.peer_pictures import OpenCV, SciPy
+from tilewright.bench.peer_pytorch import PyTorch
 from tilewright.errors import ArgumentError, describe
-
-
-def symmetric(task: Task, who: str) -> list[int]:
-    """The padding, one number for both sides of each axis.
-
-    Raises:
-        Unable: the sides differ, or crop.
-    """
-    if any(before != after or before < 0 for before, after in task.dims.padding):
-        raise Unable(f"{who} takes no padding that crops or differs between the sides")
-    return [before for before, _ in task.dims.padding]
-
-
-def _imported(module: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        missing = "isn't installed" if isinstance(error, ModuleNotFoundError) else f"doesn't load: {error}"
-        raise Unable(f"the package {package} {missing}") from error
 
 
 def _flipped_order(array: Any, rank: int) -> Any:
     """(out, in, *kernel) as (*kernel, in, out)."""
     return np.ascontiguousarray(np.transpose(array, (*range(2, rank + 2), 1, 0)))
-
-
-class PyTorch:
-    """``torch.nn.functional.conv*d``, and the operator that its autograd calls for both gradients."""
-
-    package = "PyTorch"
-
-    def __init__(self, layout: str = "nchw") -> None:
-        self.layout = layout
-        self.name = self.package if layout == "nchw" else f"{self.package} channels-last"
-
-    def version(self) -> str:
-        """PyTorch's version, with its build."""
-        return str(_imported("torch", "torch").__version__)
-
-    def prepare(self, task: Task) -> Prepared:
-        """Tensors that share our arrays' memory, or channels-last copies."""
-        torch = _imported("torch", "torch")
-        dims, padding = task.dims, symmetric(task, self.package)
-        x, w, gy = (torch.from_numpy(array) for array in (task.x, task.w, task.gy))
-        if self.layout == "nhwc":
-            formats = {2: torch.channels_last, 3: torch.channels_last_3d}
-            if dims.rank not in formats:
-                raise Unable(f"PyTorch has no channels-last layout for {dims.rank} spatial axes")
-            x, w, gy = (tensor.contiguous(memory_format=formats[dims.rank]) for tensor in (x, w, gy))
-        if dims.rank > 3:
-            raise Unable("PyTorch convolves at most three spatial axes")
-        torch.set_num_threads(task.threads)
-        stride, dilation = list(dims.stride), list(dims.dilation)
-
-        def forward() -> Any:
-            with torch.no_grad():
-                return (convolve(x, w, None, stride, padding, dilation, dims.groups),)
-
-        def backward() -> Any:
-            return gradients(
-                gy,
-                x,
-                w,
-                None,
-                stride,
-                padding,
-                dilation,
-                False,
-                [0] * dims.rank,
-                dims.groups,
-                (True, True, False),
-            )[:2]
-
-        convolve = getattr(torch.nn.functional, f"conv{dims.rank}d")
-        gradients = torch.ops.aten.convolution_backward
-        return Prepared(
-            forward if task.direction == "forward" else backward,
-            lambda tensors: tuple(tensor.contiguous().numpy() for tensor in tensors),
-        )
-
-
-class OnnxRuntime:
-    """ONNX Runtime's CPU provider on a model of one Conv node."""
-
-    name = package = "ONNX Runtime"
-
-    def version(self) -> str:
-        """ONNX Runtime's version."""
-        _imported("onnx", "onnx")
-        return str(_imported("onnxruntime", "onnxruntime").__version__)
-
-    def prepare(self, task: Task) -> Prepared:
-        """A session with the weight as a constant; input and output are bound once."""
-        if task.direction != "forward":
-            raise Unable("ONNX Runtime for inference has no gradients")
-        runtime = _imported("onnxruntime", "onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = task.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        session = runtime.InferenceSession(self._model(task), options, providers=["CPUExecutionProvider"])
-        x = runtime.OrtValue.ortvalue_from_numpy(task.x)
-        y = runtime.OrtValue.ortvalue_from_shape_and_type(task.dims.output_shape, task.x.dtype.type, "cpu")
-        binding = session.io_binding()
-        binding.bind_ortvalue_input("x", x)
-        binding.bind_ortvalue_output("y", y)
-        return Prepared(lambda: session.run_with_iobinding(binding), lambda _: (y.numpy(),))
-
-    def _model(self, task: Task) -> bytes:
-        onnx = _imported("onnx", "onnx")
-        dims = task.dims
-        if any(side < 0 for pair in dims.padding for side in pair):
-            raise Unable("ONNX has no padding that crops")
-        kind = onnx.helper.np_dtype_to_tensor_dtype(task.x.dtype)
-        node = onnx.helper.make_node(
-            "Conv",
-            ["x", "w"],
-            ["y"],
-            strides=dims.stride,
-            dilations=dims.dilation,
-            group=dims.groups,
-            pads=[before for before, _ in dims.padding] + [after for _, after in dims.padding],
-        )
-        graph = onnx.helper.make_graph(
-            [node],
-            "conv",
-            [onnx.helper.make_tensor_value_info("x", kind, dims.input_shape)],
-            [onnx.helper.make_tensor_value_info("y", kind, dims.output_shape)],
-            [onnx.numpy_helper.from_array(task.w, "w")],
-        )
-        # Versions that every release of the last years reads; Conv hasn't changed since opset 11.
-        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-        return bytes(model.SerializeToString())
 
 
 class Jax:
@@ -167,10 +42,11 @@ class Jax:
 
     def version(self) -> str:
         """JAX's version."""
-        return str(_imported("jax", "jax").__version__)
+        return str(imported("jax", "jax").__version__)
 
     def prepare(self, task: Task) -> Prepared:
         """A compiled function and JAX's own arrays."""
+        _check_ordinary(task, self.package)
         if Jax._threads is None:
             os.environ["PJRT_NPROC"] = str(task.threads)
             os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -180,7 +56,7 @@ class Jax:
                 f"JAX keeps the number of threads of its first use, here {Jax._threads}: measure "
                 f"{task.threads} in another run"
             )
-        jax = _imported("jax", "jax")
+        jax = imported("jax", "jax")
         if task.x.dtype == np.float64:
             jax.config.update("jax_enable_x64", True)
         dims, rank = task.dims, task.dims.rank
@@ -231,14 +107,15 @@ class OpenVino:
 
     def version(self) -> str:
         """OpenVINO's version, without its build."""
-        return str(_imported("openvino", "openvino").__version__).split("-")[0]
+        return str(imported("openvino", "openvino").__version__).split("-")[0]
 
     def prepare(self, task: Task) -> Prepared:
         """A compiled model with the weight as a constant, and a request whose input is our array."""
         if task.direction != "forward":
             raise Unable("OpenVINO has no gradients")
-        ov = _imported("openvino", "openvino")
-        ops = _imported("openvino.opset8", "openvino")
+        _check_ordinary(task, self.package)
+        ov = imported("openvino", "openvino")
+        ops = imported("openvino.opset8", "openvino")
         dims = task.dims
         if dims.groups > 1:
             raise Unable("this benchmark gives OpenVINO layers of one group only")
@@ -258,9 +135,16 @@ class OpenVino:
         return Prepared(request.infer, lambda _: (request.get_output_tensor().data,))
 
 
+def _check_ordinary(task: Task, who: str) -> None:
+    if task.layer.operation != "conv":
+        raise Unable(f"this benchmark gives {who} ordinary convolutions only")
+
+
 _MAKERS: dict[str, Callable[[], list[Contestant]]] = {
     "pytorch": lambda: [PyTorch("nchw"), PyTorch("nhwc")],
     "onnxruntime": lambda: [OnnxRuntime()],
+    "opencv": lambda: [OpenCV("filter2D"), OpenCV("sepFilter2D")],
+    "scipy": lambda: [SciPy("correlate"), SciPy("correlate1d"), SciPy("oaconvolve")],
     "jax": lambda: [Jax("nchw"), Jax("nhwc")],
     "openvino": lambda: [OpenVino()],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ def draw_roofline(rows: Sequence[Row], roofs: Roofs, path: str | os.PathLike[str
     page = Page(
         width,
         _TOP + _HEIGHT + 0.7,
-        "Convolutions under the roofs of the machine",
+        "Layers under the roofs of the machine",
         f"each mark a layer; {roofs.dtype}, {roofs.target} code",
     )
     limits = _limits(rows, roofs)
@@ -78,8 +79,8 @@ def _panel(
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    words = f"{count} thread{'s' if count > 1 else ''}"
-    axes.text(0.02, 0.95, words, transform=axes.transAxes, color=style.INK, fontfamily=style.FONT)
+    words = f"{count} thread{'s' if count > 1 else ''}{_memory(rows)}"
+    axes.text(0.02, 0.98, words, transform=axes.transAxes, color=style.INK, fontfamily=style.FONT, va="top")
     entries: list[tuple[str, dict[str, Any]]] = []
     if count in roofs.fma:
         line: dict[str, Any] = {"color": style.INK, "linewidth": 1.4}
@@ -93,6 +94,17 @@ def _panel(
                 axes.plot(*zip(*points, strict=True), marker=mark, **look)
                 entries.append((f"{who}, {direction}", look | {"marker": mark}))
     return entries
+
+
+def _memory(rows: Sequence[Row]) -> str:
+    """A second line: how many layers the copy rate limits, and how near to it ours come."""
+    shares = [share for row in rows if row.memory_bound if (share := row.share_of_copy(row.ours)) is not None]
+    if not shares:
+        return ""
+    return (
+        f"\n{len(shares)} of {len(rows)} bound by memory: {100 * statistics.median(shares):.0f} % of the\n"
+        "copy rate in the median"
+    )
 
 
 def _points(rows: Sequence[Row], who: str) -> list[tuple[float, float]]:

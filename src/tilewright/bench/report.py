@@ -141,13 +141,20 @@ _SHORT_CALL = 100e-6
 _FEW_CHANNELS = 8
 # Fewer outputs than this make rows that vectors of pixels don't fill.
 _SHORT_ROW = 8
+# Peers that do something else than multiply every tap with every sample.
+_BY_VECTORS = ("OpenCV sepFilter2D", "SciPy correlate1d")
+_BY_FOURIER = ("SciPy oaconvolve",)
 
 
 def _reason(row: Row, peer: str) -> str:
-    dims = row.dims
+    layer = row.layer
     numpy_families = sorted({name for name in row.families if name.startswith("numpy")})
     if numpy_families:
         return f"computed by {' and '.join(numpy_families)}, for want of a compiled family"
+    if peer in _BY_VECTORS:
+        return "the kernel is an outer product, and the peer filters along one axis after the other"
+    if peer in _BY_FOURIER:
+        return f"a kernel of {layer.dims.taps} taps, which the peer applies by fast Fourier transforms"
     rate, ours, theirs = row.rate(row.ours), row.share(row.ours), row.share(peer)
     if rate is not None and row.flops / rate < _SHORT_CALL:
         return f"a call of {1e6 * row.flops / rate:.0f} µs, where getting to the kernel counts"
@@ -156,12 +163,16 @@ def _reason(row: Row, peer: str) -> str:
         return (
             f"memory bound: {row.bytes / 2**20:.1f} MiB have to move, which is done{known} of the copy roof"
         )
-    ins, outs = dims.in_channels // dims.groups, dims.out_channels // dims.groups
     level = f",{known} of the multiply-add roof" if known else ""
+    if layer.is_pool:
+        return f"bound by {'comparisons' if layer.operation == 'max_pool' else 'additions'}{level}"
+    if layer.is_depthwise:
+        return f"depthwise: {layer.dims.taps} products for each output{level}"
+    ins, outs = (shape[1] // layer.groups for shape in (layer.input_shape, layer.output_shape))
     if ins < _FEW_CHANNELS:
         return f"few input channels ({ins}){level}"
     if outs < _FEW_CHANNELS:
         return f"few output channels ({outs}), which fill no vector{level}"
-    if dims.output[-1] < _SHORT_ROW:
-        return f"rows of {dims.output[-1]} outputs{level}"
+    if layer.output_shape[-1] < _SHORT_ROW:
+        return f"rows of {layer.output_shape[-1]} outputs{level}"
     return f"bound by multiply-adds{level}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tilewright.bench.contestants import OURS, our_name
+from tilewright.bench.layers import Layer
 from tilewright.bench.timing import Timing
-from tilewright.geometry import ConvDims
 
 OK, WRONG, FAILED, UNABLE = "ok", "wrong", "failed", "unable"
 
@@ -38,7 +39,7 @@ class Row:
     """All contestants on one task.
 
     Attributes:
-        name, dims, direction, threads, dtype: the task.
+        name, layer, direction, threads, dtype: the task.
         families: which of our families compute it.
         fma_roof: FLOP/s of multiply-adds, the best of runs between the contestants; None where
             nothing can be compiled.
@@ -48,7 +49,7 @@ class Row:
     """
 
     name: str
-    dims: ConvDims
+    layer: Layer
     direction: str
     threads: int
     dtype: str
@@ -60,20 +61,13 @@ class Row:
 
     @property
     def flops(self) -> int:
-        """Operations of a call; both gradients together take twice as many as the output."""
-        return self.dims.flops * (1 if self.direction == "forward" else 2)
+        """Operations of a call (:meth:`Layer.flops <tilewright.bench.layers.Layer.flops>`)."""
+        return self.layer.flops(self.direction)
 
     @property
     def bytes(self) -> int:
         """Bytes that must move at least once: every operand read, every answer written."""
-        itemsize = 4 if self.dtype == "float32" else 8
-        if self.direction == "forward":
-            return self.dims.bytes_moved(itemsize)
-        x, w, y = (
-            math.prod(shape)
-            for shape in (self.dims.input_shape, self.dims.weight_shape, self.dims.output_shape)
-        )
-        return itemsize * (2 * x + 2 * w + y)
+        return self.layer.bytes(self.direction, 4 if self.dtype == "float32" else 8)
 
     @property
     def intensity(self) -> float:
@@ -120,6 +114,16 @@ class Row:
         """A contestant's speed as a share of the lower roof."""
         rate, roof = self.rate(contestant), self.roof
         return rate / roof if rate is not None and roof else None
+
+    def bandwidth(self, contestant: str) -> float | None:
+        """Bytes/s of a contestant, of the bytes that must move; None when it wasn't timed."""
+        rate = self.rate(contestant)
+        return None if rate is None else rate / self.intensity
+
+    def share_of_copy(self, contestant: str) -> float | None:
+        """A contestant's :meth:`bandwidth` as a share of the copy rate, whatever limits the task."""
+        bandwidth = self.bandwidth(contestant)
+        return bandwidth / self.copy_roof if bandwidth is not None and self.copy_roof else None
 
     @property
     def best_peer(self) -> str | None:
@@ -172,6 +176,8 @@ class Summary:
         lowest: the lowest ratio.
         losses: rows with a ratio below 1.
         by_package: geometric mean of the ratios to each package's better variant.
+        memory_bound: rows that the copy rate limits.
+        share_of_copy: our median share of the copy rate in these rows; None without any.
     """
 
     direction: str
@@ -182,6 +188,8 @@ class Summary:
     lowest: float | None
     losses: int
     by_package: dict[str, float] = field(default_factory=dict)
+    memory_bound: int = 0
+    share_of_copy: float | None = None
 
 
 def summarise(rows: Iterable[Row]) -> list[Summary]:
@@ -223,6 +231,8 @@ def _summary(direction: str, threads: int, rows: list[Row]) -> Summary:
         for package in packages
         if (mean := geometric_mean(_known(rows, lambda row: row.package_ratio(package)))) is not None  # noqa: B023
     }
+    bound = [row for row in rows if row.memory_bound]
+    shares = _known(bound, lambda row: row.share_of_copy(row.ours))
     return Summary(
         direction,
         threads,
@@ -232,6 +242,8 @@ def _summary(direction: str, threads: int, rows: list[Row]) -> Summary:
         min(ratios, default=None),
         sum(ratio < 1 for ratio in ratios),
         by_package,
+        len(bound),
+        statistics.median(shares) if shares else None,
     )
 
 

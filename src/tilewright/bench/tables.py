@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tilewright.bench.cases import geometry
 from tilewright.bench.contestants import OURS, our_name
 from tilewright.bench.report import Report, loss_sentences, not_measured, ratio_text, wrong_answers
 from tilewright.bench.results import OK, UNABLE, Row, Summary, sorted_groups, summarise
@@ -15,6 +14,7 @@ COLUMNS = (
     "geometry",
     "batch",
     "GFLOP/s",
+    "GB/s",
     "of roof",
     "other layout",
     "best peer",
@@ -22,7 +22,7 @@ COLUMNS = (
     "ratio",
 )
 #: What a narrow terminal does without, the first of them first.
-DISPENSABLE = ("geometry", "other layout", "batch", "its GFLOP/s")
+DISPENSABLE = ("geometry", "other layout", "batch", "GB/s", "its GFLOP/s")
 NOTHING = "—"
 
 
@@ -35,9 +35,10 @@ def cells(row: Row) -> list[str]:
     )
     return [
         row.name,
-        geometry(row.dims),
-        str(row.dims.batch),
+        str(row.layer),
+        str(row.layer.batch),
         rate_cell(row, ours),
+        _bandwidth(row, ours),
         _share(row),
         NOTHING if other == ours else rate_cell(row, other),
         peer or NOTHING,
@@ -66,9 +67,7 @@ def rate_cell(row: Row, contestant: str) -> str:
         return NOTHING
     if found.status != OK:
         return found.status.upper()
-    rate = (row.rate(contestant) or 0.0) / 1e9
-    # Three figures at least: 3.14, 31.4, 314.
-    return f"{rate:.2f}" if rate < 10 else f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"
+    return _three_figures((row.rate(contestant) or 0.0) / 1e9)
 
 
 def ratio_cell(ratio: float | None) -> str:
@@ -117,12 +116,18 @@ def machine_lines(report: Report) -> list[str]:
 def summary_sentence(summary: Summary) -> str:
     """One direction and number of threads in a sentence."""
     start = f"{heading(summary.direction, summary.threads)}: {_count(summary.rows, 'layer')}"
+    bound = ""
+    if summary.share_of_copy is not None:
+        bound = (
+            f" {summary.memory_bound} bound by memory, at {100 * summary.share_of_copy:.0f} % of the copy "
+            "rate in the median."
+        )
     if summary.mean is None:
-        return f"{start}, none beside a peer."
+        return f"{start}, none beside a peer.{bound}"
     packages = ", ".join(f"{ratio_cell(ratio)} {name}" for name, ratio in summary.by_package.items())
     return (
         f"{start}; geometric mean {ratio_cell(summary.mean)} the best peer ({packages}); lowest "
-        f"{ratio_cell(summary.lowest)}; {summary.losses} of {summary.compared} below 1."
+        f"{ratio_cell(summary.lowest)}; {summary.losses} of {summary.compared} below 1.{bound}"
     )
 
 
@@ -146,7 +151,7 @@ def digest(report: Report) -> str:
     names = dict.fromkeys(row.name for row in report.rows)
     first = {name: next(row for row in report.rows if row.name == name) for name in names}
     body = [
-        [name, geometry(first[name].dims), str(first[name].dims.batch)]
+        [name, str(first[name].layer), str(first[name].layer.batch)]
         + [_pair(found.get((title, name))) for title, _ in groups]
         for name in names
     ]
@@ -198,6 +203,16 @@ def _bullets(lines: Iterable[str]) -> list[str]:
 
 def _pair(row: Row | None) -> str:
     return NOTHING if row is None else f"{rate_cell(row, row.ours)} ({ratio_cell(row.ratio)})"
+
+
+def _bandwidth(row: Row, contestant: str) -> str:
+    bandwidth = row.bandwidth(contestant)
+    return NOTHING if bandwidth is None else _three_figures(bandwidth / 1e9)
+
+
+def _three_figures(number: float) -> str:
+    """At least: 3.14, 31.4, 314."""
+    return f"{number:.2f}" if number < 10 else f"{number:.1f}" if number < 100 else f"{number:.0f}"
 
 
 def _share(row: Row) -> str:

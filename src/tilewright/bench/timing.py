@@ -26,15 +26,20 @@ class Effort:
         seconds: rounds go on until this much has been timed in all.
         most_rounds: but no more of them than this.
         block: calls are repeated until one timing is this long, in seconds.
+        most_seconds: no further round begins once so much has been timed, however few there were: somebody is
+            so slow that a median of fewer says enough.
+        longest_call: a peer's call that takes longer isn't made a second time.
     """
 
     rounds: int = 5
     seconds: float = 1.0
     most_rounds: int = 40
     block: float = 5e-3
+    most_seconds: float = 30.0
+    longest_call: float = 20.0
 
 
-QUICK = Effort(rounds=3, seconds=0.2, most_rounds=10, block=3e-3)
+QUICK = Effort(rounds=3, seconds=0.2, most_rounds=10, block=3e-3, most_seconds=10.0, longest_call=5.0)
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def interleave(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        while rounds < effort.rounds or (spent < effort.seconds and rounds < effort.most_rounds):
+        while _goes_on(effort, rounds, spent):
             for name in order.sample(list(calls), len(calls)):
                 repeats[name] = max(math.ceil(effort.block / max(shortest[name], 1e-9)), 1)
                 settle()
@@ -117,6 +122,12 @@ def rest(clock: Clock = time.process_time, sleep: Callable[[float], None] = time
         sleep(step)
         if clock() - before < 0.2 * step:
             return
+
+
+def _goes_on(effort: Effort, rounds: int, spent: float) -> bool:
+    if rounds < effort.rounds:
+        return not rounds or spent < effort.most_seconds
+    return spent < effort.seconds and rounds < effort.most_rounds
 
 
 def _seconds(call: Callable[[], Any], repeats: int, clock: Clock) -> float:

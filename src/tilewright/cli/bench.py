@@ -1,4 +1,4 @@
-"""``tilewright bench``: our convolutions beside other libraries', under the roofs of the machine."""
+"""``tilewright bench``: our convolutions and pools beside other libraries', under the machine's roofs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tilewright.bench.roofs import Roofs
 
 # Written out, since the modules that know them take a while to import; a test compares.
-PEERS = ("pytorch", "onnxruntime", "jax", "openvino")
+PEERS = ("pytorch", "onnxruntime", "opencv", "scipy", "jax", "openvino")
+KINDS = ("depthwise", "grouped", "few-channels", "1d", "3d", "transposed", "dilated", "pools")
 DIRECTIONS = ("forward", "backward")
 LAYOUTS = ("nchw", "nhwc", "best")
 DTYPES = ("float32", "float64")
@@ -65,10 +66,11 @@ class Counts(click.ParamType):  # type: ignore[type-arg]
 
 @click.command(
     cls=ShowsExamples,
-    short_help="Our convolutions beside other libraries', under the machine's roofs.",
+    short_help="Our convolutions and pools beside other libraries', under the machine's roofs.",
     examples=(
         ("tilewright bench --quick", "seven layers, in a minute or so"),
         ("tilewright bench --out runs/bench", "all dense layers; table, CSV, JSON and a picture"),
+        ("tilewright bench --shapes windows", "depthwise, grouped, 1-D, 3-D, transposed, dilated, pools …"),
         ("tilewright bench --shapes vgg --direction forward --threads 1", ""),
         ("tilewright bench --match 1x1 --peers pytorch --json", ""),
         ("tilewright bench --shapes all --list", "what there is to measure"),
@@ -77,8 +79,9 @@ class Counts(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--shapes",
     type=Names(),
-    help="Layers: dense, key (those that promises are made about), all; names of shapes files, networks or "
-    "layers; paths of shapes files.  [default: dense; with --quick: key]",
+    help="Layers: dense, key (those that promises are made about), windows (what dense leaves out) or one "
+    f"of {', '.join(KINDS)}, all; names of shapes files, networks or layers; paths of shapes files.  "
+    "[default: dense; with --quick: key]",
 )
 @click.option(
     "--match",
@@ -93,7 +96,7 @@ class Counts(click.ParamType):  # type: ignore[type-arg]
     "--direction",
     type=Names(DIRECTIONS),
     default=DIRECTIONS,
-    help="forward, backward (both gradients), or both.  [default: forward,backward]",
+    help="forward, backward (all gradients), or both.  [default: forward,backward]",
 )
 @click.option(
     "--layout",
@@ -135,7 +138,9 @@ def bench(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure convolutions of real networks: ours, PyTorch's, ONNX Runtime's, JAX's and OpenVINO's.
+    """Measure layers of real networks: ours, and PyTorch's, ONNX Runtime's, JAX's and OpenVINO's.
+
+    Filters of pictures are OpenCV's and SciPy's as well.
 
     Every answer is checked first; then all are timed in turn, in one process, on the same number of threads,
     and the medians compared. A wrong answer is marked and makes the exit code 1. Ctrl-C stops, and keeps
@@ -207,15 +212,13 @@ def _roofs(dtype: str, counts: tuple[int, ...]) -> Roofs | None:
 
 
 def _list(cases: list[Case], as_json: bool) -> None:
-    from tilewright.bench.cases import geometry
-
     if as_json:
-        found = [{"layer": c.name, "batch": c.dims.batch, "geometry": geometry(c.dims)} for c in cases]
+        found = [{"layer": c.name, "batch": c.layer.batch, "geometry": str(c.layer)} for c in cases]
         print_json(found)
         return
     width = max(len(case.name) for case in cases)
     for case in cases:
-        click.echo(f"{case.name:<{width}}  {case.dims.batch:>5} × {geometry(case.dims)}")
+        click.echo(f"{case.name:<{width}}  {case.layer.batch:>5} × {case.layer}")
 
 
 def _print(report: Report) -> None:
