@@ -35,8 +35,8 @@ class Effort:
     seconds: float = 1.0
     most_rounds: int = 40
     block: float = 5e-3
-    most_seconds: float = 30.0
-    longest_call: float = 20.0
+    most_seconds: float = 20.0
+    longest_call: float = 10.0
 
 
 QUICK = Effort(rounds=3, seconds=0.2, most_rounds=10, block=3e-3, most_seconds=10.0, longest_call=5.0)
