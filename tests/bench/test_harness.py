@@ -11,7 +11,7 @@ from bench.fakes import ROOFS, SHORT, SMALL, SMALL_CASE, Clock, Fake, pooling, t
 
 from tilewright.bench import harness
 from tilewright.bench.cases import Case
-from tilewright.bench.contestants import OURS, Ours, our_threads
+from tilewright.bench.contestants import OURS, Ours, Prepared, Task, our_threads
 from tilewright.bench.harness import Settings, run
 from tilewright.bench.layers import Layer
 from tilewright.bench.results import FAILED, OK, UNABLE, WRONG, Row
@@ -115,7 +115,7 @@ def test_an_error_of_ours_is_as_bad_as_a_wrong_answer() -> None:
     assert row.is_wrong
 
 
-def test_a_peer_that_takes_very_long_is_called_once_in_a_case() -> None:
+def test_a_peer_that_takes_very_long_is_called_twice_in_a_case() -> None:
     clock = Clock()
     effort = replace(SHORT, longest_call=20.0)
     settings = Settings((1, 2), ("forward", "backward"), effort=effort)
@@ -123,7 +123,7 @@ def test_a_peer_that_takes_very_long_is_called_once_in_a_case() -> None:
     fast = Fake("Fast", clock, seconds=20.0)
     cases = [SMALL_CASE, Case("net/other", Layer("conv", SMALL.with_batch(3)))]
     rows = list(run(cases, [ours, slow, fast], settings, None, clock=clock))
-    assert slow.calls == 2, "once for each case"
+    assert slow.calls == 4, "twice for each case"
     for first, *others in (rows[:4], rows[4:]):
         found = first.result("Slow")
         assert found is not None and found.timing is not None
@@ -135,8 +135,30 @@ def test_a_peer_that_takes_very_long_is_called_once_in_a_case() -> None:
             resting = row.result("Slow")
             assert resting is not None
             assert (resting.status, resting.timing) == (UNABLE, None)
-            assert resting.note == "one call took 20 s (forward, 1 thread), and none is made again"
+            assert resting.note == "a call takes 20 s (forward, 1 thread), and no more of them are made"
     assert all(row.rate(OURS) for row in rows), "ours is always timed"
+
+
+def test_one_long_call_is_taken_for_a_disturbance() -> None:
+    clock = Clock()
+    peer = Fake("A", clock, seconds=1.0)
+    right = peer.prepare
+
+    def disturbed(task: Task) -> Prepared:
+        prepared = right(task)
+
+        def call() -> Any:
+            clock.now += 30.0 if peer.calls == 0 else 0.0
+            return prepared.call()
+
+        return Prepared(call, prepared.answers)
+
+    peer.prepare = disturbed  # type: ignore[method-assign]
+    settings = replace(ONE, effort=replace(SHORT, longest_call=20.0))
+    (row,) = rows_of([Fake(OURS, clock), peer], clock, settings)
+    found = row.result("A")
+    assert found is not None and found.timing is not None
+    assert (found.timing.median, found.timing.rounds) == (1.0, 3)
 
 
 def test_ctrl_c_keeps_the_rows_before() -> None:

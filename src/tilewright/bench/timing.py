@@ -28,7 +28,7 @@ class Effort:
         block: calls are repeated until one timing is this long, in seconds.
         most_seconds: no further round begins once so much has been timed, however few there were: somebody is
             so slow that a median of fewer says enough.
-        longest_call: a peer's call that takes longer isn't made a second time.
+        longest_call: a peer whose call takes longer, twice, isn't timed in rounds.
     """
 
     rounds: int = 5
