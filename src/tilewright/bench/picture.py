@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDTH, _HEIGHT = 5.4, 4.0
-_LEFT, _GAP, _TOP = 0.8, 0.85, 0.35
+_LEFT, _GAP, _TOP, _ROW = 0.8, 0.85, 0.35, 0.2
 # The peer's marks lie below ours, so that a pair that coincides shows ours with a rim.
 _OURS: dict[str, Any] = {"color": style.BLUE, "markersize": 4.5, "linestyle": "none", "alpha": 0.85}
 _PEER: dict[str, Any] = {
@@ -32,6 +32,12 @@ _PEER: dict[str, Any] = {
     "alpha": 0.85,
 }
 _MARKS = {"forward": "o", "backward": "^"}
+_ROOFS_NAME = "roofs: copy rate, multiply-adds"
+#: All that the legend may hold.
+_NAMES = (
+    _ROOFS_NAME,
+    *(f"{who}, {direction}" for who in ("best peer", "tilewright") for direction in _MARKS),
+)
 
 
 def draw_roofline(rows: Sequence[Row], roofs: Roofs, path: str | os.PathLike[str]) -> Path:
@@ -47,20 +53,22 @@ def draw_roofline(rows: Sequence[Row], roofs: Roofs, path: str | os.PathLike[str
     style.ready(path)
     counts = sorted({row.threads for row in rows})
     width = _LEFT + len(counts) * _WIDTH + (len(counts) - 1) * _GAP + MARGIN
+    # A single panel is too narrow for the legend in one row.
+    rows_of_legend = legend_rows(_NAMES, width - MARGIN - _LEFT)
+    top = _TOP + _ROW * (rows_of_legend - 1)
     page = Page(
         width,
-        _TOP + _HEIGHT + 0.7,
+        top + _HEIGHT + 0.7,
         "Layers under the roofs of the machine",
         f"each mark a layer; {roofs.dtype}, {roofs.target} code",
     )
     limits = _limits(rows, roofs)
     entries: list[tuple[str, dict[str, Any]]] = []
     for place, count in enumerate(counts):
-        axes = page.axes(_LEFT + place * (_WIDTH + _GAP), _TOP, _WIDTH, _HEIGHT)
+        axes = page.axes(_LEFT + place * (_WIDTH + _GAP), top, _WIDTH, _HEIGHT)
         own = [row for row in rows if row.threads == count]
         entries += [entry for entry in _panel(axes, own, roofs, count, limits) if entry not in entries]
-    top = _TOP - 0.16 - 0.2 * (legend_rows([name for name, _ in entries], width - _LEFT) - 1)
-    page.legend(_LEFT, top, width - MARGIN, entries)
+    page.legend(_LEFT, _TOP - 0.16, width - MARGIN, entries)
     return page.save(path)
 
 
@@ -86,7 +94,7 @@ def _panel(
         line: dict[str, Any] = {"color": style.INK, "linewidth": 1.4}
         across = np.geomspace(low, high, 200)
         axes.plot(across, np.minimum(roofs.fma[count], across * roofs.copy[count]) / 1e9, **line)
-        entries.append(("roofs: copy rate, multiply-adds", line))
+        entries.append((_ROOFS_NAME, line))
     for who, look in (("best peer", _PEER), ("tilewright", _OURS)):
         for direction, mark in _MARKS.items():
             points = _points([row for row in rows if row.direction == direction], who)
