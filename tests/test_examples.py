@@ -124,6 +124,29 @@ def small_shifts(said: str) -> None:
     assert by_two[0] < 0.8 * unpooled[0] and by_four[0] < 0.6 * unpooled[0]
 
 
+def segment_digits(said: str) -> None:
+    assert "256 scenes to learn from, 64 of other digits on another photograph" in said
+    rest, ink = numbers(line(said, "IoU of the rest "))
+    # 0.70 here after 160 steps; a network that marks nothing gets 0, one that marks everything 0.09.
+    assert ink > 0.45 and rest > 0.9
+
+
+def pixel_by_pixel(said: str) -> None:
+    assert "digits: sequences of 64 pixels; an answer can see the last 125 of them" in said
+    quarter, half, _, whole = (
+        numbers(line(said, f"accuracy after {name} of the pixels "))[0]
+        for name in ("a quarter", "half", "three quarters", "all")
+    )
+    # 42, 72, 90 and 90 % here; chance is 10 %.
+    assert 20 < quarter < half < whole and whole > 80
+
+
+def where_it_moves(said: str) -> None:
+    # 98 % here; chance is 12.5 %, and twice that for who knows along which line, but not which way.
+    assert numbers(line(said, "accuracy on 160 clips of unseen digits "))[0] > 85
+    assert numbers(line(said, "accuracy on their frames in random order "))[0] < 40
+
+
 #: For each script, how many figures it draws and the check of what it prints.
 EXPECTED: dict[str, tuple[int, Callable[[str], None]]] = {
     "smoothing_a_curve": (1, smoothing_a_curve),
@@ -137,6 +160,9 @@ EXPECTED: dict[str, tuple[int, Callable[[str], None]]] = {
     "autoencoder": (1, autoencoder),
     "upsampling": (1, upsampling),
     "small_shifts": (1, small_shifts),
+    "segment_digits": (1, segment_digits),
+    "pixel_by_pixel": (1, pixel_by_pixel),
+    "where_it_moves": (2, where_it_moves),
 }
 
 

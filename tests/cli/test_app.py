@@ -90,7 +90,7 @@ def test_the_version(tilewright: Command) -> None:
             ["compare", "here", "there"],
             "Comparing needs the folders of runs, with config.toml and metrics.csv.",
         ),
-        (["predict", "run"], "Missing argument 'IMAGES...'."),
+        (["predict", "run"], "Missing argument 'FILES...'."),
         (["predict", "run", "a.png", "--invert", "perhaps"], "'perhaps' is not one of 'auto', 'yes', 'no'"),
         (["summary", "lenet5", "--input", "1,x"], "'1,x' isn't a list of sizes such as 1,28,28."),
         (["info", "--loud"], "No such option"),

@@ -129,7 +129,10 @@ def test_an_autoencoder_names_nothing(tilewright: Command, digits_run: Path, tmp
     checkpoint.save(tmp_path / "model.safetensors", found.tensors, found.state)
     ended = tilewright("predict", tmp_path, digits_run / "samples")
     assert ended.code == 2
-    assert "Predicting needs a network that was trained to classify. Received: " in ended.only_error
+    assert (
+        "Predicting needs a network that was trained to classify, regress or segment. Received: "
+        in ended.only_error
+    )
 
 
 def test_a_file_with_too_few_names_is_refused(tilewright: Command, digits_run: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tilewright.data import CsvDataset, DataLoader, stratified_split
+from tilewright.data.table import read_columns
 from tilewright.errors import ArgumentError, FileFormatError, TilewrightError
 
 FLOWERS = "length,width,kind\n5.1,3.5,setosa\n6.2,2.9,virginica\n4.9,3.0,setosa\n"
@@ -235,3 +236,22 @@ def test_any_bytes_give_a_table_or_one_error(tmp_path: Path, content: bytes) -> 
         CsvDataset(written(tmp_path, b"x,y\n" + content), "y")
     except TilewrightError as error:
         assert str(tmp_path) in str(error) or "CsvDataset" in str(error)
+
+
+def test_columns_by_name_without_a_label(tmp_path: Path) -> None:
+    path = written(tmp_path, "length,kind,width\n5.1,setosa,3.5\n6.2,,2.9\n")
+    found = read_columns(path, ["width", "length"])
+    assert found.dtype == np.float32
+    assert found.tolist() == np.float32([[3.5, 5.1], [2.9, 6.2]]).tolist()
+    with pytest.raises(FileFormatError, match=r"finite number .* Received: 'setosa' in row 1, column 'kind'"):
+        read_columns(path)
+    with pytest.raises(ArgumentError, match=r"needs a column named 'depth'\. Received: columns length, kind"):
+        read_columns(path, ["depth"])
+    for names in ([], "width"):
+        with pytest.raises(ArgumentError) as error:
+            read_columns(path, names)
+        assert str(error.value) == (
+            f"read_columns needs a list of at least one name. Received: names={names!r}."
+        )
+    with pytest.raises(FileFormatError, match=r"an empty cell in row 1, column 'a'"):
+        read_columns(written(tmp_path, "a,b\n,1\n"))

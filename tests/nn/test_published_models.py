@@ -143,6 +143,12 @@ def test_a_model_can_be_built_for_a_sample_and_again_from_its_configuration(name
         ("edsr", {"features": 8, "blocks": 2}, (3, 9, 8)),
         ("tcn", {}, (1, 70)),
         ("c3d", {"base": 4}, (3, 5, 9, 16)),
+        ("resnet50", {"classes": 10}, (3, 32, 32)),
+        ("densenet121", {"classes": 10}, (3, 32, 32)),
+        ("mobilenet_v2", {"classes": 10, "image_size": 8}, (3, 8, 8)),
+        ("unet", {"base": 4, "norm": True}, (1, 16, 16)),
+        ("dcgan_generator", {"width": 4}, (100, 1, 1)),
+        ("dcgan_discriminator", {"width": 4}, (3, 64, 64)),
     ],
 )
 def test_a_samples_result_is_the_same_bits_in_any_batch(
@@ -156,6 +162,52 @@ def test_a_samples_result_is_the_same_bits_in_any_batch(
         assert np.isfinite(together).all() and together.std() > 0
         for first, last in ((0, 1), (1, 3), (3, 7)):
             assert model(samples[first:last]).numpy().tobytes() == together[first:last].tobytes()
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg11_bn"])
+def test_a_large_networks_result_is_the_same_bits_in_any_batch(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its dense layers have a hundred million weights, and nothing else that other networks lack.
+    monkeypatch.setattr("tilewright.nn.models.vgg._DENSE", 64)
+    test_a_samples_result_is_the_same_bits_in_any_batch(name, {"classes": 10}, (3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("size", "halvings", "least"),
+    # Five halvings down to the 3×3 of the smallest images in the paper, then one less each time.
+    [
+        (224, 5, 7),
+        (96, 5, 3),
+        (80, 5, 3),
+        (64, 4, 4),
+        (32, 3, 4),
+        (28, 3, 4),
+        (8, 1, 4),
+        (4, 0, 4),
+        (1, 0, 1),
+    ],
+)
+def test_small_images_are_halved_less_often(size: int, halvings: int, least: int) -> None:
+    model = built("mobilenet_v2", classes=4, image_size=size).eval()
+    strides = [layer.stride for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    assert strides.count((2, 2)) == halvings and len(strides) == 52
+    assert model.config["image_size"] == size
+    assert tuple(model.features(tw.zeros(1, 3, size, size)).shape) == (1, 1280, least, least)
+    # The same weights for all sizes.
+    shapes = [(k, v.shape) for k, v in model.state_dict().items()]
+    assert shapes == [(k, v.shape) for k, v in built("mobilenet_v2", classes=4).state_dict().items()]
+
+
+def test_the_first_halvings_are_those_left_out() -> None:
+    model = built("mobilenet_v2", image_size=32)
+    assert model.features[0][0].stride == (1, 1) and model.features[2].conv[1][0].stride == (1, 1)
+    for place in (4, 7, 14):
+        assert model.features[place].conv[1][0].stride == (2, 2), place
+    # A sample's own size decides, and the shorter side of it.
+    small: Any = models.for_sample("mobilenet_v2", (3, 224, 8))
+    assert small.config["image_size"] == [224, 8]
+    assert small.features(tw.zeros(1, 3, 224, 8)).shape == (1, 1280, 112, 4)
 
 
 def test_residual_blocks_pass_their_input_on_where_they_add_nothing() -> None:
@@ -318,6 +370,11 @@ def test_a_pair_of_adversaries_takes_a_step() -> None:
             lambda: models.resnet20(in_channels=0),
             ArgumentError,
             "resnet20 needs in_channels to be at least 1. Received: in_channels=0.",
+        ),
+        (
+            lambda: models.mobilenet_v2(image_size=0),
+            ArgumentError,
+            "mobilenet_v2 needs image_size to be at least 1. Received: image_size=0.",
         ),
         (
             lambda: models.mobilenet_v2(classes=None),

@@ -65,6 +65,7 @@ def test_a_file_of_the_first_version_is_read() -> None:
     for name in ("accumulate", "min_delta", "label_smoothing", "mixup"):
         del old["training"][name]
     del old["data"]["augment"]
+    del old["data"]["columns"]
     found = config_from(old, "x")
     assert found.schedule == ScheduleConfig("linear")
     assert found == replace(CONFIG, schedule=ScheduleConfig("linear"))
@@ -75,7 +76,9 @@ def test_a_file_of_the_first_version_is_read() -> None:
 def test_everything_that_may_be_set_is_kept(tmp_path: Path) -> None:
     full = replace(
         CONFIG,
-        data=replace(CONFIG.data, augment=("RandomShift((2, 2), fill=0) with seed 3",)),
+        data=replace(
+            CONFIG.data, augment=("RandomShift((2, 2), fill=0) with seed 3",), columns=("area", "Größe")
+        ),
         training=replace(
             CONFIG.training, accumulate=4, clip_norm=1.0, ema=0.999, patience=3, min_delta=0.01,
             label_smoothing=0.1, class_weight=(1.0, 2.5), mixup=0.2, ignore_index=-1, loss="l1",
@@ -157,6 +160,7 @@ def test_the_folder_of_the_data_may_be_unknown(tmp_path: Path) -> None:
         ({"recipe": {"lr": float("nan")}}, r"needs recipe\.lr to be a text, a truth, a finite number"),
         ({"recipe": 3}, r"needs recipe to be a table\."),
         ({"data__augment": [3]}, r"needs data\.augment to be a list of texts\."),
+        ({"data__columns": "area"}, r"needs data\.columns to be a list of texts\."),
     ],
 )
 def test_fields_that_are_wrong_are_named(parts: dict[str, Any], message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tilewright.errors import ArgumentError, DtypeError, FileFormatError, ShapeError
-from tilewright.train.source import load_source, task_for
+from tilewright.train.source import load_source, read_samples, task_for
 
 DRAW = np.random.default_rng(0)
 GREY = DRAW.integers(0, 256, (30, 6, 5), dtype=np.uint8)
@@ -233,3 +233,29 @@ def test_other_refusals(tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(FileFormatError, match=r"bad\.npz'"):
         load_source(None, tmp_path / "bad.npz")
+
+
+def test_channels_at_the_end_move_forward_whether_the_shape_is_named_or_not(tmp_path: Path) -> None:
+    colours = DRAW.integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)
+    path = saved(tmp_path, images=colours, labels=LABELS)
+    for shape in (None, (3, 6, 5)):
+        found = load_source(None, path, input_shape=shape)
+        assert found.image_shape == (3, 6, 5)
+        assert any(np.array_equal(found.test.images[0], np.moveaxis(image, -1, 0)) for image in colours)
+    assert np.array_equal(read_samples(path, (3, 6, 5)), np.moveaxis(colours, -1, 1))
+
+
+def test_the_columns_of_a_table_are_known_to_those_who_use_it(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.csv"
+    path.write_text("area,price,age\n" + "".join(f"{n},{2 * n},{n * n}\n" for n in range(10)))
+    found = load_source(None, path, task="regress", input_shape=(1, 1, 2), target="price")
+    assert found.columns == ("area", "age")
+    assert read_samples(path, (1, 2), found.columns)[3].tolist() == [[3.0, 9.0]]
+    assert read_samples(path, (1, 2), ("age", "area"))[3].tolist() == [[9.0, 3.0]]
+    assert read_samples(path, (3,)).tolist()[2] == [2.0, 4.0, 4.0]
+    with pytest.raises(FileFormatError) as error:
+        read_samples(path, (1, 2))
+    assert str(error.value) == (
+        f"Table {str(path)!r} needs as many columns as a sample has numbers, 2. Received: 3 columns."
+    )
+    assert load_source("digits", None).columns == ()

@@ -144,7 +144,7 @@ def next_commands(trainer: Trainer, report: Report) -> list[tuple[str, str]]:
         return [
             summary,
             (longer, "go on for twice as long"),
-            (f"{tool} info", "what computes on this machine"),
+            (f"{tool} predict {quoted(folder)} YOUR-FILES", "what it says of images, tables or archives"),
         ]
     return [
         summary,

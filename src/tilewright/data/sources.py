@@ -54,6 +54,7 @@ class ImageSet:
         mean: mean of the training pixels in 0..1.
         std: standard deviation of the training pixels in 0..1 (of the population: divided by n).
         image_shape: (channels, height, width) of one image.
+        columns: of a table, the names of the columns that a sample is made of, in their order.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ImageSet:
     mean: float
     std: float
     image_shape: tuple[int, int, int]
+    columns: tuple[str, ...] = ()
 
     def augmented(self, augment: Augmentation, seed: int = 0) -> ImageSet:
         """The same images, those to learn from changed at random before they are standardised.

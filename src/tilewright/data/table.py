@@ -114,7 +114,7 @@ class CsvDataset(ArrayDataset):
 
 
 def read_columns(path: str | os.PathLike[str], names: Sequence[str] | None = None) -> Array:
-    """Columns of numbers of a CSV file, such as a :class:`CsvDataset` has, of which no other is looked at.
+    r"""Columns of numbers of a CSV file, such as a :class:`CsvDataset` has, of which no other is looked at.
 
     Args:
         path: the file.
@@ -133,6 +133,8 @@ def read_columns(path: str | os.PathLike[str], names: Sequence[str] | None = Non
     array([[3.5, 5.1]], dtype=float32)
     """
     name = as_path(path, "path", "read_columns")
+    if names is not None and (isinstance(names, str) or not names):
+        raise ArgumentError("read_columns needs a list of at least one name.", describe(names=names))
     with open_regular(name, "read_columns") as file:
         table = _Table(file, name, ",", None)
         places = [table.place_of(column) for column in (table.columns if names is None else names)]

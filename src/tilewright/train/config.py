@@ -44,6 +44,7 @@ class DataConfig:
     std: float = 1.0
     folder: str | None = None
     augment: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ def _describe_data(
             data.std,
             place,
             _augmentations(data.train),
+            tuple(data.columns),
         )
     train, test = data
     shape = tuple(map(int, np.shape(train[0][0])))

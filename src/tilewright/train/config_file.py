@@ -114,6 +114,7 @@ def _data_from(data: _Table) -> DataConfig:
         std,
         data.text("folder") if "folder" in data.found else None,
         data.texts("augment") if "augment" in data.found else (),
+        data.texts("columns") if "columns" in data.found else (),
     )
 
 

@@ -128,8 +128,8 @@ class Predictor:
     ) -> list[Sample]:
         """What a file holds: the rows of a ``.csv`` table, the samples of an ``.npz`` archive, or a picture.
 
-        The columns of a table stand in the order of the one that the network learnt from; the target's may
-        be missing. An archive's array is called images, x, data, x_test or test_images.
+        A table needs the columns that the network learnt from, by name and in any order; others, such as the
+        target's, are not looked at. An archive's array is called images, x, data, x_test or test_images.
 
         Raises:
             ArgumentError: there is no such file, or the network takes no pictures.
@@ -140,13 +140,11 @@ class Predictor:
         if Path(path).suffix.lower() not in _SEVERAL:
             return [self.picture(path, invert=invert, keep_size=keep_size)]
         data = self.config.data
-        found = read_samples(path, tuple(data.image_shape), self.config.recipe.get("target"))
+        found = read_samples(path, tuple(data.image_shape), tuple(data.columns))
         ready = Standardise(data.mean, data.std)(found)
         return [Sample(values, row) for row, values in enumerate(ready, 1)]
 
-    def picture(
-        self, path: str | os.PathLike[str], *, invert: str = "no", keep_size: bool = False
-    ) -> Sample:
+    def picture(self, path: str | os.PathLike[str], *, invert: str = "no", keep_size: bool = False) -> Sample:
         """An image file as the network takes it: standardised with the training images' numbers.
 
         Args:
@@ -204,10 +202,10 @@ class Predictor:
         return [(names[place], float(likely[place])) for place in order]
 
     def mask(self, logits: Array, size: tuple[int, int] | None = None) -> Array:
-        """The likeliest class of each pixel of one sample, as integers, of its logits (classes, height, width).
+        """The likeliest class of each pixel of one sample, as integers.
 
         Args:
-            logits: what the network said.
+            logits: what the network said, (classes, height, width).
             size: (height, width) of the mask; each of its pixels takes the nearest class that was said. None:
                 as it was said.
 

@@ -134,7 +134,7 @@ def make_report(
         elif task.name == "regress":
             album.predictions(result)
     samples: list[Path] = []
-    if isinstance(data, ImageSet) and task.name == "classify":
+    if isinstance(data, ImageSet) and task.name == "classify" and _are_pictures(images):
         try:
             samples = write_samples(run, data)
         except MissingExtraError as error:
@@ -148,6 +148,11 @@ def _how_many(data: Dataset[Any], task: str) -> int:
         return MOST_SAMPLES
     values = int(np.prod(np.shape(data[0][0])))
     return max(1, _MOST_VALUES // max(1, values))
+
+
+def _are_pictures(images: Array) -> bool:
+    """Whether these are grey or colour pictures, which image files can hold."""
+    return images.ndim == 4 and images.shape[1] in (1, 3)
 
 
 def _to_pixels(images: Array, config: RunConfig) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ def _of_table(
     seed: int,
 ) -> ImageSet:
     if target is None:
-        target = _target_of(_columns(place))
+        columns = _columns(place)
+        target = next((name for name in _COLUMNS if name in columns), columns[-1] if columns else "label")
     kind = "number" if task == "regress" else "class"
     table = CsvDataset(place, target, target=kind)
     features = table.images.shape[1]
@@ -159,33 +161,29 @@ def _of_table(
         )
     rows = table.images.reshape(len(table), *shape)
     first, second = _split(rows, table.labels, held_out, seed, repr(str(place)))
-    return _image_set(
+    found = _image_set(
         place.stem,
         [rows[first], rows[second]],
         [table.labels[first], table.labels[second]],
         table.classes,
         repr(str(place)),
     )
-
-
-def _target_of(columns: list[str]) -> str:
-    """The column that is to be said, where nobody says which."""
-    return next((name for name in _COLUMNS if name in columns), columns[-1] if columns else "label")
+    return replace(found, columns=table.features)
 
 
 def read_samples(
-    path: str | os.PathLike[str], shape: tuple[int, ...], target: str | None = None
+    path: str | os.PathLike[str], shape: tuple[int, ...], columns: tuple[str, ...] = ()
 ) -> Array:
-    """The samples of a ``.csv`` table or an ``.npz`` archive, for a network that has learnt from others.
+    r"""The samples of a ``.csv`` table or an ``.npz`` archive, for a network that has learnt from others.
 
     Args:
         path: the file.
         shape: of one sample.
-        target: of a table, the column that may stand beside the features; None: as :func:`load_source`
-            chooses it.
+        columns: of a table, the names of the columns that a sample is made of; others are not looked at.
+            Empty: all columns, as they lie.
 
     Returns:
-        (samples, \\*shape), of floating numbers or uint8.
+        (samples, \*shape), of floating numbers or uint8.
 
     Raises:
         ArgumentError: there is no such file.
@@ -195,7 +193,13 @@ def read_samples(
     place = Path(path)
     name = repr(str(place))
     if place.suffix.lower() == ".csv":
-        return _features(place, name, math.prod(shape), target).reshape(-1, *shape)
+        rows = read_columns(place, columns or None)
+        if rows.shape[1] != math.prod(shape):
+            raise FileFormatError(
+                f"Table {name} needs as many columns as a sample has numbers, {math.prod(shape)}.",
+                f"{rows.shape[1]} columns",
+            )
+        return rows.reshape(len(rows), *shape)
     arrays = read_npz(place)
     key = next((key for key in _SAMPLES if key in arrays), None)
     if key is None:
@@ -206,22 +210,6 @@ def read_samples(
     if arrays[key].ndim == 0:
         raise ShapeError(f"{name} needs samples of the shape {shape}.", describe(samples=arrays[key]))
     return _as_channels(arrays[key], shape, name)
-
-
-def _features(place: Path, name: str, count: int, target: str | None) -> Array:
-    """The columns of features (rows, count), without the target's where that is one more."""
-    columns = _columns(place)
-    if len(columns) == count + 1:
-        beside = target if target in columns else _target_of(columns)
-        columns.remove(beside)
-    elif len(columns) != count and columns:
-        raise FileFormatError(
-            f"Table {name} needs the {count} columns of features that the network learnt from, and at most "
-            "the target's beside them.",
-            f"{len(columns)} columns",
-        )
-    # A file without a first line of names is refused there.
-    return read_columns(place, columns or None)
 
 
 def _columns(place: Path) -> list[str]:

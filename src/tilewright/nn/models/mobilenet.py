@@ -94,7 +94,7 @@ class MobileNetV2(Configured, Module):
         in_channels: channels of the images, which may be of any size; the network was drawn for 224×224.
         classes: how many there are.
         dropout: probability of a feature to be dropped in training.
-        image_size: the size of the images to come. Images of under 96 pixels would be halved to one or two
+        image_size: the size of the images to come. Images of up to 64 pixels would be halved to one or two
             before the last stages see them, so the first of the five halvings are left out for these, until
             three pixels a side remain: 32×32 and 28×28 keep three halvings (as the usual variants for
             CIFAR), 8×8 keeps one. The weights are as many, and of the same shapes, for all sizes.
