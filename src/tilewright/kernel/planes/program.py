@@ -161,6 +161,8 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     # -- functions
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
+    if schedule == "two" and phases_follow(tables):
+        schedule = "both"
     put_step = axes[-1].out_step * y_steps[-1]
     if by_channels:
         x_next, to_next = unit, put_step
@@ -243,6 +245,16 @@ def _past(problem: Problem, axes: list[Axis], y_steps: Steps, target: Target) ->
         and axes[-1].out_step == 1
         and all(step % width == 0 for number, step in enumerate(strides) if number != inner)
     )
+
+
+def phases_follow(tables: Tables) -> bool:
+    """Whether the last axis has two phases, of which the second's samples lie right behind the first's."""
+    columns = tables.words()["columns"]
+    if len(columns) != 2 * tables.count:
+        return False
+    low, high, start = columns.reshape(-1, 2, 3).transpose(2, 0, 1)
+    begins = start - 2 * low
+    return bool((high > low).all() and (begins[:, 1] == begins[:, 0] + 1).all())
 
 
 def packed_places(form: ConvDims) -> int:
