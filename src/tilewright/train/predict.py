@@ -144,9 +144,7 @@ class Predictor:
         ready = Standardise(data.mean, data.std)(found)
         return [Sample(values, row) for row, values in enumerate(ready, 1)]
 
-    def picture(
-        self, path: str | os.PathLike[str], *, invert: str = "no", keep_size: bool = False
-    ) -> Sample:
+    def picture(self, path: str | os.PathLike[str], *, invert: str = "no", keep_size: bool = False) -> Sample:
         """An image file as the network takes it: standardised with the training images' numbers.
 
         Args:

@@ -173,9 +173,7 @@ def _target_of(columns: list[str]) -> str:
     return next((name for name in _COLUMNS if name in columns), columns[-1] if columns else "label")
 
 
-def read_samples(
-    path: str | os.PathLike[str], shape: tuple[int, ...], target: str | None = None
-) -> Array:
+def read_samples(path: str | os.PathLike[str], shape: tuple[int, ...], target: str | None = None) -> Array:
     """The samples of a ``.csv`` table or an ``.npz`` archive, for a network that has learnt from others.
 
     Args:
