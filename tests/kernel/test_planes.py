@@ -87,6 +87,29 @@ def test_past_the_caches(layout: str, data: st.DataObject) -> None:
             assert_same(y, expected, **_FLOAT64)
 
 
+@settings(max_examples=15)
+@given(data=st.data())
+def test_gradients_of_stride_2_past_the_caches(data: st.DataObject) -> None:
+    """Their outputs of two phases take turns in a line."""
+    kernel = [data.draw(st.sampled_from([1, 2, 3, 4])) for _ in range(2)]
+    dims = ConvDims.of(
+        (2, 4, data.draw(st.integers(3, 9)), data.draw(st.sampled_from([64, 96, 400]))),
+        (4, 1, *kernel),
+        stride=2,
+        padding=tuple(k // 2 for k in kernel),
+        groups=4,
+    )
+    gy, w = random_array(dims.output_shape, 1), random_array(dims.weight_shape, 2)
+    expected = reference.conv.data_gradient(dims, gy, w)
+    with small_blocks(past=True):
+        for plan in plans("data_gradient", dims):
+            gx = aligned(dims.input_shape, "channels_first")
+            found = conv_planes.program_for(plan, gy.strides, gx.strides)
+            assert found.kernels["put"][0].endswith("both_past")
+            run(plan, gy, w, gx)
+            assert_same(gx, expected, **_FLOAT64)
+
+
 def test_an_output_that_is_not_aligned_is_not_written_past_the_caches() -> None:
     dims = ConvDims.of((1, 8, 4, 16), (8, 1, 3, 3), padding=1, groups=8)
     x, w = random_array(dims.input_shape, 1), random_array(dims.weight_shape, 2)

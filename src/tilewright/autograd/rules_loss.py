@@ -12,7 +12,16 @@ import numpy as np
 
 from tilewright.autograd.arithmetic import where
 from tilewright.autograd.elementwise import clamp, exp, log, log1p, sigmoid
-from tilewright.autograd.tape import Array, Context, apply, apply_to_tensors, is_tensor, made, rule
+from tilewright.autograd.tape import (
+    Array,
+    Context,
+    apply,
+    apply_to_tensors,
+    is_grad_enabled,
+    is_tensor,
+    made,
+    rule,
+)
 from tilewright.op import labels as labels_op
 from tilewright.op import loss as op
 from tilewright.op.labels import Labels
@@ -131,6 +140,30 @@ def _nll_gradient_backward(context: Context, gg: Tensor) -> Tensor:
 
 rule("nll", _nll, _nll_backward, keeps=(), keeps_output=False)
 rule("nll_gradient", _nll_gradient, _nll_gradient_backward, keeps=(), keeps_output=False)
+
+
+def _cross_entropy(context: Context, x: Array, *, labels: Labels) -> Array:
+    values, largest, total = labels_op.cross_entropy(x, labels)
+    if any(context.needs):
+        context.save(largest=largest, total=total)
+    return values
+
+
+def _cross_entropy_backward(context: Context, g: Tensor) -> Tensor:
+    labels, x = context.attributes["labels"], context.input(0)
+    if not is_grad_enabled():
+        saved = context.saved
+        return made(
+            labels_op.cross_entropy_gradient(g._data, x._data, labels, saved["largest"], saved["total"])
+        )
+    # To be differentiated again: the steps that the one pass stands for.
+    axis = x.ndim - 1
+    likely = apply_to_tensors("softmax", x, axis=axis)
+    pull = apply_to_tensors("nll_gradient", g, labels=labels, shape=tuple(x.shape))
+    return pull - likely * pull.sum(axis, True)
+
+
+rule("cross_entropy", _cross_entropy, _cross_entropy_backward, keeps=(0,), keeps_output=False)
 
 
 def _soft_labels(

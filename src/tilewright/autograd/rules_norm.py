@@ -1,4 +1,4 @@
-"""Rules of batch norm and of vectors brought to unit length.
+"""Rules of batch norm, also with ReLU right behind it, and of vectors brought to unit length.
 
 The gradient of batch norm by the batch's own statistics is computed in one go on arrays, unless it is to be
 differentiated again: then the same formula is written out in Tensor operations.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.autograd.arithmetic import where
-from tilewright.autograd.tape import Array, Context, is_grad_enabled, made, rule
+from tilewright.autograd.tape import Array, Context, apply_to_tensors, is_grad_enabled, made, rule
 from tilewright.op import norm as op
 
 if TYPE_CHECKING:
@@ -73,6 +73,45 @@ def _batch_norm_backward(context: Context, g: Tensor) -> Gradients:
     )
 
 
+def _batch_norm_relu(
+    context: Context,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    more: Array | None,
+    *,
+    mean: Array,
+    inverse: Array,
+    eps: float,
+    own: bool,
+) -> Array:
+    return op.batch_norm_relu(x, weight, bias, mean, inverse, more)
+
+
+def _batch_norm_relu_backward(context: Context, g: Tensor) -> Gradients:
+    y, attributes, needs = context.output(), context.attributes, context.needs
+    if attributes["own"] and not is_grad_enabled():
+        weight = context.operand(1)
+        found = op.batch_norm_relu_gradient(
+            g._data,
+            _plain(context.operand(0)),
+            y._data,
+            None if weight is None else _plain(weight),
+            attributes["mean"],
+            attributes["inverse"],
+            needs[3],
+        )
+        return tuple(
+            made(array) if need and array is not None else None
+            for array, need in zip(found, needs, strict=True)
+        )
+    # Without y's history: nothing flows back through what only says where the gradient passes.
+    still = made(y._data)
+    still._version = y._version
+    kept = apply_to_tensors("relu_gradient", g, still)
+    return (*_batch_norm_backward(context, kept), kept if needs[3] else None)
+
+
 def _plain(value: Any) -> Array:
     array: Array = value if isinstance(value, np.ndarray) else value._data
     return array
@@ -108,4 +147,5 @@ def _normalize_backward(context: Context, g: Tensor) -> Tensor:
 
 
 rule("batch_norm", _batch_norm, _batch_norm_backward, keeps=(0, 1), keeps_output=False)
+rule("batch_norm_relu", _batch_norm_relu, _batch_norm_relu_backward, keeps=(0, 1))
 rule("normalize", _normalize, _normalize_backward, keeps=(0,), keeps_output=False)

@@ -22,7 +22,7 @@ from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand, check_operand
 from tilewright.geometry.axes import LARGEST, as_integer
 from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
-from tilewright.op.labels import check_class_weight, check_smoothing, read_labels
+from tilewright.op.labels import check_class_weight, check_smoothing, in_one_pass, read_labels
 from tilewright.op.loss import REDUCTIONS, check_reduction
 
 __all__ = [
@@ -93,7 +93,10 @@ def cross_entropy(
         ignored,
         smoothing,
     )
-    values = apply("nll", log_softmax(input, 1 if input.ndim > 1 else 0), labels=checked)
+    if in_one_pass(_array(input), checked):
+        values = apply("cross_entropy", input, labels=checked)
+    else:
+        values = apply("nll", log_softmax(input, 1 if input.ndim > 1 else 0), labels=checked)
     return _reduced(values, reduction, checked.divisor if reduction == "mean" else None)
 
 

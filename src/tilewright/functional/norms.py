@@ -11,11 +11,12 @@ from tilewright.autograd.checks import axis
 from tilewright.autograd.operands import raw
 from tilewright.autograd.tape import apply
 from tilewright.errors import ArgumentError, describe
-from tilewright.functional.activations import _flag, _number
+from tilewright.functional.activations import _flag, _number, relu
 from tilewright.functional.halves import takes_halves
 from tilewright.functional.operands import Operand, check_operand
 from tilewright.functional.running import all_halves, check_running, in_float32, move_running
 from tilewright.op import norm as op
+from tilewright.op.arrays import FLOATS
 
 __all__ = ["batch_norm", "normalize"]
 
@@ -54,10 +55,59 @@ def batch_norm(
     Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift", 2015.
     """
-    training = _flag("batch_norm", training=training)
     operands = (input, running_mean, running_var, weight, bias)
     if all_halves(*operands):
+        training = _flag("batch_norm", training=training)
         return in_float32(batch_norm, *operands, training, momentum, eps, moves=training)
+    return _batch_norm("batch_norm", operands, training, momentum, eps)
+
+
+def batch_norm_relu(
+    input: Operand,
+    running_mean: Operand | None,
+    running_var: Operand | None,
+    weight: Operand | None,
+    bias: Operand | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    more: Operand | None = None,
+) -> Any:
+    """ReLU of :func:`batch_norm`, or of that and ``more``, with the bits of these steps and fewer passes.
+
+    Args:
+        input: and what follows up to ``eps``, as for :func:`batch_norm`.
+        running_mean: see there.
+        running_var: see there.
+        weight: see there.
+        bias: see there.
+        training: see there.
+        momentum: see there.
+        eps: see there.
+        more: what is added before ReLU, as the way around a residual block is.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError: as :func:`batch_norm`, and as addition.
+    """
+    operands = (input, running_mean, running_var, weight, bias)
+    x, added = raw(input), raw(more)
+    served = isinstance(x, np.ndarray) and x.dtype.name in FLOATS
+    if more is not None:
+        served = (
+            served and isinstance(added, np.ndarray) and added.dtype == x.dtype and added.shape == x.shape
+        )
+    if served:
+        return _batch_norm("batch_norm_relu", operands, training, momentum, eps, more)
+    y = batch_norm(*operands, training, momentum, eps)
+    return relu(y if more is None else y + more)
+
+
+def _batch_norm(
+    rule: str, operands: tuple[Any, ...], training: Any, momentum: Any, eps: Any, *more: Operand | None
+) -> Any:
+    """The rule on an input, its statistics, weight and bias, all of which are checked."""
+    input, running_mean, running_var, weight, bias = operands
+    training = _flag("batch_norm", training=training)
     x, mean, variance = raw(input), raw(running_mean), raw(running_var)
     parameters = {"weight": raw(weight), "bias": raw(bias)}
     op.check_per_channel("batch_norm", x, running_mean=mean, running_var=variance, **parameters)
@@ -82,7 +132,7 @@ def batch_norm(
             # A copy: the running statistics may move on before gradients are computed.
             mean = np.array(mean)
         inverse = op.inverse_deviation(variance, epsilon)
-    y = apply("batch_norm", input, weight, bias, mean=mean, inverse=inverse, eps=epsilon, own=training)
+    y = apply(rule, input, weight, bias, *more, mean=mean, inverse=inverse, eps=epsilon, own=training)
     if training and running_mean is not None:
         count = x.size // max(x.shape[1], 1)
         move_running(running_mean, mean, share)

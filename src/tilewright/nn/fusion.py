@@ -1,4 +1,4 @@
-"""Convolution layers, the activation right behind them and dropout behind that, run in one step."""
+"""Layers run in one step: convolution, activation and dropout; batch norm, a way around it, and ReLU."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 from tilewright.functional.fused import conv_activation
+from tilewright.functional.norms import batch_norm_relu
 from tilewright.nn.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from tilewright.nn.conv import Conv, Conv1d, Conv2d, Conv3d
 from tilewright.nn.dropout import Dropout
 from tilewright.nn.module import Module
+from tilewright.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 
 #: Name and slope of an activation.
 Activation = tuple[str, float]
@@ -32,12 +34,17 @@ _ACTIVATIONS: dict[type[Module], Callable[[Any], Activation | None]] = {
     GELU: lambda module: ("gelu", 0.0) if module.approximate == "none" else None,
 }
 _DROPOUT: type[Module] = Dropout
+_NORMS: tuple[type[Module], ...] = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 # What the layers compute as they are defined here; with another forward they compute something else.
-_FORWARDS: dict[Any, Any] = {kind: kind.forward for kind in (*_CONVOLUTIONS, *_ACTIVATIONS, _DROPOUT)}
+_FORWARDS: dict[Any, Any] = {
+    kind: kind.forward for kind in (*_CONVOLUTIONS, *_ACTIVATIONS, *_NORMS, _DROPOUT)
+}
 
 
 def steps(modules: Sequence[Any]) -> Iterator[Callable[[Any], Any]]:
-    """The calls that run ``modules`` in order: each module, or a convolution together with what is behind it.
+    """The calls that run ``modules`` in order: each module, or several in one step.
+
+    These are a convolution and what is behind it, and batch norm with ReLU behind it.
 
     Whether they may run in one step is found out when their turn comes, since a hook of a layer before them
     may put one on them.
@@ -45,8 +52,12 @@ def steps(modules: Sequence[Any]) -> Iterator[Callable[[Any], Any]]:
     place = 0
     while place < len(modules):
         module = modules[place]
-        activation = _activation_of(module, modules[place + 1]) if place + 1 < len(modules) else None
-        if activation is None:
+        behind = modules[place + 1] if place + 1 < len(modules) else None
+        activation = _activation_of(module, behind)
+        if activation is None and _in_one_step(module, behind):
+            yield partial(normalised, module, behind)
+            place += 2
+        elif activation is None:
             yield module
             place += 1
         else:
@@ -66,6 +77,21 @@ def _activation_of(layer: Any, behind: Any) -> Activation | None:
     if read is None or type(layer) not in _CONVOLUTIONS or not (_plain(layer) and _plain(behind)):
         return None
     return read(behind)
+
+
+def normalised(norm: Any, relu: Any, input: Any, around: Any = None) -> Any:
+    """What the layer ``relu`` makes of what the layer ``norm`` gives, and of what comes around it, if any.
+
+    Batch norm and ReLU run in one step if nobody can tell (see above).
+    """
+    if _in_one_step(norm, relu):
+        return norm._normalised(batch_norm_relu, input, *(() if around is None else (around,)))
+    y = norm(input)
+    return relu(y if around is None else y + around)
+
+
+def _in_one_step(norm: Any, relu: Any) -> bool:
+    return type(norm) in _NORMS and type(relu) is ReLU and _plain(norm) and _plain(relu)
 
 
 def _dropout_of(module: Any) -> float:

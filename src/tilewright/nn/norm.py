@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -132,6 +133,10 @@ class _BatchNorm(LearnsSize, Module):
             ShapeError: the input's rank or number of channels is another.
             DtypeError: it is neither an array nor a Tensor of numbers.
         """
+        return self._normalised(F.batch_norm, input)
+
+    def _normalised(self, function: Callable[..., Any], input: Any, *more: Any) -> Any:
+        """What a function makes of the input, the statistics and parameters, and ``more``."""
         check_operand(input, "input", self._get_name(), MULTIPLIED)
         shape = tuple(input.shape)
         if len(shape) not in self.ranks or shape[1] != self.num_features:
@@ -145,7 +150,7 @@ class _BatchNorm(LearnsSize, Module):
             if self.momentum is None:
                 factor = 1.0 / float(self.num_batches_tracked)
         use_batch = self.training or self.running_mean is None
-        return F.batch_norm(
+        return function(
             input,
             self.running_mean if not self.training or self.track_running_stats else None,
             self.running_var if not self.training or self.track_running_stats else None,
@@ -154,6 +159,7 @@ class _BatchNorm(LearnsSize, Module):
             use_batch,
             factor,
             self.eps,
+            *more,
         )
 
     def extra_repr(self) -> str:

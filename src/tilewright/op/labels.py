@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.kernel import buffers
+from tilewright.kernel.elementwise import rows
 from tilewright.op import memory
 from tilewright.op.arrays import FLOATS, NUMBERS, check_array, check_same_dtype
+from tilewright.op.passes import serves
 
 Array = npt.NDArray[Any]
 
@@ -216,6 +218,52 @@ def nll_gradient(g: Array, labels: Labels, shape: tuple[int, ...]) -> Array:
     index = labels.index[:, None]
     np.put_along_axis(result, index, np.take_along_axis(result, index, axis=1) + g[:, None], axis=1)
     return result.reshape(shape)
+
+
+def in_one_pass(x: Any, labels: Labels) -> bool:
+    """Whether :func:`cross_entropy` serves these scores: one row for each label, nothing spread.
+
+    It depends on nothing that tells batches apart, so a sample has the same bits in all of them.
+    """
+    return x.ndim in (1, 2) and x.size > 0 and not labels.smoothing and serves(x)
+
+
+def cross_entropy(x: Array, labels: Labels) -> tuple[Array, Array, Array]:
+    """:func:`nll` of the log-softmax of scores, which are read once; see :func:`in_one_pass`.
+
+    Returns:
+        The losses; and for the gradient, the largest score of each label and Σ exp(x − largest).
+    """
+    scores = _in_rows(x)
+    largest, total = rows.totals(scores)
+    chosen = np.take_along_axis(scores, labels.index[:, None], axis=1)[:, 0]
+    # As log-softmax has it: first the difference, which is exact for the numbers that matter.
+    values = np.log(total) - np.subtract(chosen, largest)
+    if labels.factor is not None:
+        values *= labels.factor
+    if labels.keep is not None:
+        values[~labels.keep] = 0.0
+    return values.astype(x.dtype, copy=False).reshape(labels.shape), largest, total
+
+
+def cross_entropy_gradient(g: Array, x: Array, labels: Labels, largest: Array, total: Array) -> Array:
+    """The gradient of :func:`cross_entropy` in scores: g · (softmax(x) − 1 at the right class)."""
+    pull = g.reshape(labels.index.shape)
+    if labels.factor is not None:
+        pull = pull * labels.factor
+    if labels.keep is not None:
+        pull = np.where(labels.keep, pull, g.dtype.type(0))
+    scores = _in_rows(x)
+    out = buffers.empty(scores.shape, scores.dtype)
+    rows.shares(scores, largest, (pull / total).astype(x.dtype, copy=False), out)
+    out[np.arange(len(out)), labels.index] -= pull
+    return out.reshape(x.shape)
+
+
+def _in_rows(x: Array) -> Array:
+    """Scores as rows in C order, one for each label."""
+    scores = x if x.ndim == 2 else x[None]
+    return scores if scores.flags.c_contiguous and scores.flags.aligned else memory.copy_in_c_order(scores)
 
 
 def soft_labels(x: Array, target: Array, weight: Array | None, smoothing: float) -> Array:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.op import channel_passes as passes
+from tilewright.op.activation import relu, relu_gradient
 from tilewright.op.arrays import FLOATS, check_array, check_same_dtype
 from tilewright.op.memory import copy_in_c_order, empty_like, pooled
 
@@ -134,6 +135,18 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, mean: Array, 
     return y
 
 
+def batch_norm_relu(
+    x: Array, weight: Array | None, bias: Array | None, mean: Array, inverse: Array, more: Array | None
+) -> Array:
+    """ReLU of :func:`batch_norm`, or of that and ``more`` (an array like x), with the bits of the steps."""
+    kind = "norm_relu" if more is None else "norm_add_relu"
+    found = passes.scaled(kind, x, _numbers(x, weight, bias, mean, inverse), more)
+    if found is not None:
+        return found
+    y = batch_norm(x, weight, bias, mean, inverse)
+    return relu(y if more is None else np.add(y, more, out=y))
+
+
 def _numbers(
     x: Array, weight: Array | None, bias: Array | None, mean: Array, inverse: Array
 ) -> tuple[Array, Array, Array]:
@@ -177,6 +190,21 @@ def batch_norm_gradient(
         out -= lift[:, channels]
         out *= scale[:, channels]
     return gx, moments.astype(x.dtype), sums.astype(x.dtype)
+
+
+def batch_norm_relu_gradient(
+    g: Array, x: Array, y: Array, weight: Array | None, mean: Array, inverse: Array, apart: bool
+) -> tuple[Array, Array, Array, Array | None]:
+    """Gradients in x, weight, bias and ``more`` of :func:`batch_norm_relu`, from its result y.
+
+    With ``apart`` the last is given; otherwise its memory may serve another.
+    """
+    found = passes.gradient_sums(x, mean.astype(np.float64, copy=False), g, y)
+    if found is None:
+        kept = relu_gradient(g, y)
+        return (*batch_norm_gradient(kept, x, weight, mean, inverse), kept if apart else None)
+    kept = found[0]
+    return (*_pulled(*found, x, weight, mean, inverse, None if apart else kept), kept if apart else None)
 
 
 def _pulled(

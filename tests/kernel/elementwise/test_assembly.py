@@ -11,7 +11,7 @@ from itertools import product
 import pytest
 
 from tilewright.kernel import jit
-from tilewright.kernel.elementwise import adam, curves, moments, rmsprop, scaled, sgd, slopes, sums
+from tilewright.kernel.elementwise import adam, curves, moments, rmsprop, scaled, sgd, slopes, softmax, sums
 from tilewright.plan import Target, named
 
 pytestmark = [
@@ -35,6 +35,8 @@ def kernels() -> dict[str, Emit]:
                 found[passes.name(scalar, kind, layout)] = lambda t, p=passes, how=(scalar, kind, layout): (
                     p.emit(t, *how)
                 )
+        for kind in softmax.KINDS:
+            found[softmax.name(scalar, kind)] = lambda t, s=scalar, k=kind: softmax.emit(t, s, k)
         for curve in curves.NAMES:
             found[curves.name(scalar, curve)] = lambda t, s=scalar, x=curve: curves.emit(t, s, x)
     return found

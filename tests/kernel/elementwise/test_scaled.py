@@ -43,6 +43,8 @@ def in_numpy(kind: str, x: Any, other: Any, numbers: tuple[Any, ...]) -> Any:
     with np.errstate(all="ignore"):
         if kind == "pull":
             return (other - (x - a) * b - c) * d[0]
+        if kind == "mixed":
+            return other * d[0] - (x - a) * b - c
         y = (x - a) * b + c
         if kind == "norm_add_relu":
             y = y + other

@@ -1,4 +1,4 @@
-"""Every channel by numbers of its own, in one pass: what batch norm gives, and its gradient.
+"""Every channel by numbers of its own, in one pass: what normalisation gives, and its gradient.
 
 Definition, for x of (samples, channels, places) and numbers for each channel. Each operation is rounded on
 its own, in this order, so the bits are those of NumPy's formulas:
@@ -7,6 +7,7 @@ its own, in this order, so the bits are those of NumPy's formulas:
     norm_relu        the same, and 0 where that is 0 or less
     norm_add_relu    out = (x − a)·b + c + more, and 0 where that is 0 or less
     pull             out = (g − (x − a)·b − c)·d
+    mixed            out = g·d − (x − a)·b − c
 
 Schedule of one unit, a few rows: of ``places``, those of a sample's channel; of ``rows``, for channels that
 lie innermost, a number for each channel (or several times all channels, where they are few):
@@ -30,10 +31,10 @@ from tilewright.kernel.builder import (
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
-KINDS = ("norm", "norm_relu", "norm_add_relu", "pull")
+KINDS = ("norm", "norm_relu", "norm_add_relu", "pull", "mixed")
 LAYOUTS = ("places", "rows")
 #: How many numbers there are for each channel.
-NUMBERS = {"norm": 3, "norm_relu": 3, "norm_add_relu": 3, "pull": 4}
+NUMBERS = {"norm": 3, "norm_relu": 3, "norm_add_relu": 3, "pull": 4, "mixed": 4}
 
 FIELDS = Fields(
     # arrays: the other is more, or g
@@ -96,6 +97,8 @@ class _Emission:
         y = (self._loaded(x, mask) - numbers[0]) * numbers[1]
         if self.kind == "pull":
             y = (self._loaded(others[0], mask) - y - numbers[2]) * numbers[3]
+        elif self.kind == "mixed":
+            y = self._loaded(others[0], mask) * numbers[3] - y - numbers[2]
         else:
             y = y + numbers[2]
         if self.kind == "norm_add_relu":

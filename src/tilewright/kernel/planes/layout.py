@@ -213,6 +213,18 @@ class Layout:
             found.append(np.stack([start * self.unit, to, places, neighbours, numbers], axis=1))
         return np.concatenate(found)
 
+    def stores_of_both(self, block: Block) -> Table:
+        """As :meth:`stores`, for two phases of the last axis: where the first's lie, and outputs of both."""
+        found = [np.zeros((0, 3), np.int64)]
+        last = self.axes[-1]
+        for number, combination in enumerate(self.combinations):
+            if combination[-1]:
+                continue
+            count, start, to = self._lines_written(block, combination)
+            count += last.outputs(1, block.first[-1], block.count[-1])
+            found.append(np.stack([number * self.places + start, to, np.full_like(start, count)], axis=1))
+        return np.concatenate(found)
+
     def lines_through(self, block: Block) -> Table:
         """The runs over all lines of a block and what lies between them: where each begins, its places."""
         starts = self._places(block.count[:-2]).ravel()

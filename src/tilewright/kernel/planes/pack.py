@@ -6,7 +6,8 @@ Definition, for every line of a table and every phase f of the last axis:
                                 fill                                                   for the other i <
                                 places
 
-Schedules: ``one`` (samples follow each other), ``two`` (every second), ``any``; by ``channels`` a place is a
+Schedules: ``one`` (samples follow each other), ``two`` (every second), ``both`` (two
+phases of every second, read at once), ``any``; by ``channels`` a place is a
 vector of neighbouring channels, of which the first ``lanes`` are there.
 """
 
@@ -43,7 +44,7 @@ ARGUMENTS = {
     "lanes": "i64",
     "fill": "double",
 }
-SCHEDULES = ("one", "two", "any", "channels")
+SCHEDULES = ("one", "two", "both", "any", "channels")
 #: Up to so many vectors of a line are packed one after the other, each of all lines.
 FEW_VECTORS = 2
 
@@ -60,7 +61,9 @@ def emit(target: Target, scalar: str, schedule: str) -> str:
     type = vector(width, scalar)
     fill = splat(f, f.convert(f["fill"], scalar), width)
     work = _Pack(f, type, schedule, fill)
-    if schedule not in ("one", "two"):
+    if schedule == "both":
+        work.both_phases()
+    elif schedule not in ("one", "two"):
         work.line_by_line()
     else:
         # Lines of a few vectors: which lanes of them are padding is the same for all lines.
@@ -101,6 +104,36 @@ class _Pack:
                         line.one_by_one()
                     else:
                         line.of_channels()
+
+    def both_phases(self) -> None:
+        """Two vectors as they lie; even lanes are of one phase, odd ones of the other."""
+        f, width = self.f, self.width
+        (low, high, start), (low_odd, high_odd, _) = (self._column(f.integer(phase)) for phase in range(2))
+        low_all, high_all = f.least(low * 2, low_odd * 2 + 1), f.greatest(high * 2 - 1, high_odd * 2)
+        lanes_of = [[2 * i + phase for i in range(width)] for phase in range(2)]
+        with f.loop(f["count"], name="line") as number:
+            source, place = self._entry(number)
+            tos = [f.at(f["to"], self.scalar, place + f["phase"] * phase) for phase in range(2)]
+            # A branch, not an empty range: a masked read where there is nothing takes hundreds of cycles.
+            with f.when(source.equals(NOWHERE)), f.loop(f["places"], step=width, name="nothing") as i:
+                for to in tos:
+                    f.store(self.fill, to, i)
+            with f.when(source.differs(NOWHERE)), f.loop(f["places"], step=width, name="vector") as i:
+                at = f.at(f["x"], self.scalar, source + start + (i - low) * 2, wild=True)
+                before, behind = low_all - i * 2, high_all - i * 2
+                inside = (before <= 0) & (behind >= 2 * width)
+                line = _Line(f, self.type, at, tos[0], before, behind, self.fill)
+                with f.either(inside, self.type) as first:
+                    first.yes(f.load(self.type, at))
+                    first.otherwise()
+                    first.no(line.masked(at, line.mask(before, behind)))
+                following = f.at(at, self.scalar, width, wild=True)
+                with f.either(inside, self.type) as second:
+                    second.yes(f.load(self.type, following))
+                    second.otherwise()
+                    second.no(line.masked(following, line.mask(before - width, behind - width)))
+                for to, lanes_ in zip(tos, lanes_of, strict=True):
+                    f.store(shuffle(f, first.result, second.result, lanes_), to, i)
 
     def vector_by_vector(self) -> None:
         f, width = self.f, self.width
@@ -177,17 +210,17 @@ class _Line:
     def masks(self, step: int) -> list[Value]:
         """Which lanes of the vectors that one is read from are samples: of every second, of two vectors."""
         if step == 1:
-            return [self._mask(self.low, self.high)]
+            return [self.mask(self.low, self.high)]
         low, high = self.low * 2, self.high * 2 - 1
-        return [self._mask(low - half * self.width, high - half * self.width) for half in range(2)]
+        return [self.mask(low - half * self.width, high - half * self.width) for half in range(2)]
 
     def read(self, place: Value, masks: list[Value]) -> Value:
         """A vector of samples and padding."""
-        first = self._masked(place, masks[0])
+        first = self.masked(place, masks[0])
         if len(masks) == 1:
             return first
         behind = self.f.at(place, self.scalar, self.width, wild=True)
-        return shuffle(self.f, first, self._masked(behind, masks[1]), self._even)
+        return shuffle(self.f, first, self.masked(behind, masks[1]), self._even)
 
     def one_by_one(self) -> None:
         """Padding everywhere, and then samples."""
@@ -212,7 +245,7 @@ class _Line:
             place = f.at(self.at, self.scalar, (i - self.low) * f["step"])
             f.store(masked_load(f, self.type, place, mask), self.to, i * width)
 
-    def _mask(self, low: Value, high: Value) -> Value:
+    def mask(self, low: Value, high: Value) -> Value:
         """The lanes from ``low`` to ``high``."""
         f, width = self.f, self.width
         before = first_lanes(f, f.greatest(f.least(low, width), 0), width)
@@ -220,7 +253,7 @@ class _Line:
         # Where a lane is before low and not until high there is none in between: and-not, by a comparison.
         return f.result(until.type, f"icmp ugt {until}, {before.name}")
 
-    def _masked(self, place: Value, mask: Value) -> Value:
+    def masked(self, place: Value, mask: Value) -> Value:
         """Lanes of the mask from memory, the others filled."""
         f = self.f
         align = f.number("i32", size_of(self.scalar))

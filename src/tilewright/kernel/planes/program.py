@@ -106,6 +106,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     # Neighbours beyond the last are not computed, but vectors reach beyond a line's last place.
     slack = 2 * width
     layout = Layout(axes, block, x_steps, y_steps, unit, width, slack)
+    both = through and axes[-1].out_step == 2 and y_steps[-1] == 1
     # -- tables
     tables = Tables("lines", "columns", "runs", "stores")
     for one in layout.blocks():
@@ -121,7 +122,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
             lines=layout.lines(one),
             columns=layout.columns(one),
             runs=layout.runs(one, by_channels, through),
-            stores=layout.stores(one) if through else None,
+            stores=layout.stores_of_both(one) if both else layout.stores(one) if through else None,
         )
     found = Columns(layout, target, -1 if by_channels else -2)
     kernel_size = dims.taps
@@ -161,6 +162,8 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     # -- functions
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
+    if schedule == "two" and phases_follow(tables):
+        schedule = "both"
     put_step = axes[-1].out_step * y_steps[-1]
     if by_channels:
         x_next, to_next = unit, put_step
@@ -170,21 +173,24 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         x_next, to_next = layout.steps[-2], axes[-2].out_step * y_steps[-2]
         if through:
             to_next = x_next
-    put_schedule = "one" if put_step == 1 else "any"
+    put_schedule = ("both_past" if past else "both") if both else "one" if put_step == 1 else "any"
+    sums_past = past and not through
+    if both:
+        put_step = layout.places
     side, act = ("channels", "pixels")[not by_channels], problem.activation
     rest = outputs % at_once
     kernels: Kernels = {
         "driver": (driver.name(scalar), lambda t: driver.emit(t, scalar)),
         "pack": (pack.name(scalar, schedule), lambda t: pack.emit(t, scalar, schedule)),
         "sum": (
-            taps.name(scalar, side, at_once, found.heights, act, past),
-            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act, past),
+            taps.name(scalar, side, at_once, found.heights, act, sums_past),
+            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act, sums_past),
         ),
     }
     if rest:
         kernels["sum_rest"] = (
-            taps.name(scalar, side, rest, found.heights, act, past),
-            lambda t: taps.emit(t, scalar, side, rest, found.heights, act, past),
+            taps.name(scalar, side, rest, found.heights, act, sums_past),
+            lambda t: taps.emit(t, scalar, side, rest, found.heights, act, sums_past),
         )
     if problem.turned:
         through = True
@@ -240,9 +246,19 @@ def _past(problem: Problem, axes: list[Axis], y_steps: Steps, target: Target) ->
     return (
         dims.batch * dims.out_channels * math.prod(axis.written for axis in axes) * itemsize >= PAST_BYTES
         and strides[inner] == 1
-        and axes[-1].out_step == 1
+        and axes[-1].out_step in ((1,) if problem.by_channels else (1, 2))
         and all(step % width == 0 for number, step in enumerate(strides) if number != inner)
     )
+
+
+def phases_follow(tables: Tables) -> bool:
+    """Whether the last axis has two phases, of which the second's samples lie right behind the first's."""
+    columns = tables.words()["columns"]
+    if len(columns) != 2 * tables.count:
+        return False
+    low, high, start = columns.reshape(-1, 2, 3).transpose(2, 0, 1)
+    begins = start - 2 * low
+    return bool((high > low).all() and (begins[:, 1] == begins[:, 0] + 1).all())
 
 
 def packed_places(form: ConvDims) -> int:

@@ -4,18 +4,30 @@ Definition, for every store of a table:
 
     y[store.to + i·step] = from[store.start + i]        for i < store.count
 
-Schedules: ``one`` (outputs follow each other), ``any``.
+Schedules: ``one`` (outputs follow each other), ``any``; ``both``: outputs of two phases take turns in y, and
+those of the second lie ``step`` behind those of the first in scratch; ``count`` is that of both together.
+``both_past``: the same, in whole aligned vectors past the caches.
 """
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, first_lanes, masked_store, size_of, vector
+from tilewright.kernel.builder import (
+    Function,
+    Value,
+    element,
+    first_lanes,
+    lanes,
+    masked_store,
+    shuffle,
+    size_of,
+    vector,
+)
 from tilewright.plan.target import Target
 
 #: Finished outputs, the table and its length, where to, the step between outputs of a line; and lanes, which
 #: don't matter here.
 ARGUMENTS = {"from": "ptr", "stores": "ptr", "count": "i64", "to": "ptr", "step": "i64", "lanes": "i64"}
-SCHEDULES = ("one", "any")
+SCHEDULES = ("one", "both", "both_past", "any")
 
 
 def name(scalar: str, schedule: str) -> str:
@@ -38,8 +50,29 @@ def emit(target: Target, scalar: str, schedule: str) -> str:
             with f.when(whole < count):
                 value = f.load(type, source, whole)
                 masked_store(f, value, f.at(to, scalar, whole), first_lanes(f, count - whole, width))
+        elif schedule != "any":
+            whole = count // (2 * width) * (2 * width)
+            with f.loop(whole, step=2 * width, name="vector") as i:
+                for half, part in enumerate(_in_turns(f, type, f.at(source, scalar, i >> 1))):
+                    store = f.store_past if schedule == "both_past" else f.store
+                    store(part, to, i + half * width)
+            with f.when(whole < count):
+                for half, part in enumerate(_in_turns(f, type, f.at(source, scalar, whole >> 1))):
+                    left = f.greatest(f.least(count - whole - half * width, width), 0)
+                    at = f.at(to, scalar, whole + half * width, wild=True)
+                    masked_store(f, part, at, first_lanes(f, left, width))
         else:
             with f.loop(count, name="output") as i:
                 f.store(f.load(scalar, source, i), to, i * f["step"])
     f.give()
     return f.text()
+
+
+def _in_turns(f: Function, type: str, at: Value) -> list[Value]:
+    """A vector of either phase, as two vectors of both in turns."""
+    width = lanes(type)
+    first, second = f.load(type, at), f.load(type, f.at(at, element(type), f["step"]))
+    return [
+        shuffle(f, first, second, [half * width // 2 + i // 2 + i % 2 * width for i in range(width)])
+        for half in range(2)
+    ]

@@ -11,7 +11,15 @@ from tilewright.geometry import ConvDims
 from tilewright.kernel.planes import dots, pack, turn, weights_driver
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
-from tilewright.kernel.planes.program import LINE_VECTORS, PACKED_BYTES, WORK, Tables, table, without_gaps
+from tilewright.kernel.planes.program import (
+    LINE_VECTORS,
+    PACKED_BYTES,
+    WORK,
+    Tables,
+    phases_follow,
+    table,
+    without_gaps,
+)
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, words_of
 from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.target import Target, host
@@ -127,6 +135,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     x_step, g_step = axes[-1].in_step * x_steps[-1], g_steps[-1]
     schedules = {1: "one", 2: "two"}
     schedule = "channels" if by_channels else schedules.get(x_step, "any")
+    if schedule == "two" and phases_follow(tables):
+        schedule = "both"
     side = "channels" if by_channels else "pixels"
     rest = outputs % at_once
     kernels: Kernels = {

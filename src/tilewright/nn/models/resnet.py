@@ -8,6 +8,7 @@ from tilewright.nn.activation import ReLU
 from tilewright.nn.arguments import one_of
 from tilewright.nn.containers import Sequential
 from tilewright.nn.conv import Conv2d
+from tilewright.nn.fusion import normalised
 from tilewright.nn.linear import Linear
 from tilewright.nn.models.build import Configured, channels_of, he_fan_out
 from tilewright.nn.module import Module
@@ -49,8 +50,8 @@ class BasicBlock(Module):
     def forward(self, input: Any) -> Any:
         """(batch, in_channels, height, width) → (batch, width, ⌈height/stride⌉, ⌈width/stride⌉)."""
         around = input if self.downsample is None else self.downsample(input)
-        y = self.relu(self.bn1(self.conv1(input)))
-        return self.relu(self.bn2(self.conv2(y)) + around)
+        y = normalised(self.bn1, self.relu, self.conv1(input))
+        return normalised(self.bn2, self.relu, self.conv2(y), around)
 
 
 class Bottleneck(Module):
@@ -81,9 +82,9 @@ class Bottleneck(Module):
     def forward(self, input: Any) -> Any:
         """(batch, in_channels, height, width) → (batch, 4·width, ⌈height/stride⌉, ⌈width/stride⌉)."""
         around = input if self.downsample is None else self.downsample(input)
-        y = self.relu(self.bn1(self.conv1(input)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        return self.relu(self.bn3(self.conv3(y)) + around)
+        y = normalised(self.bn1, self.relu, self.conv1(input))
+        y = normalised(self.bn2, self.relu, self.conv2(y))
+        return normalised(self.bn3, self.relu, self.conv3(y), around)
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> Sequential | None:
@@ -135,7 +136,7 @@ class ResNet(Configured, Module):
 
     def features(self, input: Any) -> Any:
         """The last feature maps, (batch, 512 or 2048, ⌈height/32⌉, ⌈width/32⌉)."""
-        y = self.maxpool(self.relu(self.bn1(self.conv1(input))))
+        y = self.maxpool(normalised(self.bn1, self.relu, self.conv1(input)))
         return self.layer4(self.layer3(self.layer2(self.layer1(y))))
 
     def forward(self, input: Any) -> Any:

@@ -8,6 +8,7 @@ from tilewright import functional as F
 from tilewright.nn.activation import ReLU
 from tilewright.nn.containers import Sequential
 from tilewright.nn.conv import Conv2d
+from tilewright.nn.fusion import normalised
 from tilewright.nn.linear import Linear
 from tilewright.nn.models.build import Configured, channels_of
 from tilewright.nn.module import Module
@@ -42,15 +43,15 @@ class PaddedBlock(Module):
 
     def forward(self, input: Any) -> Any:
         """(batch, in_channels, height, width) → (batch, width, ⌈height/stride⌉, ⌈width/stride⌉)."""
-        y = self.relu(self.bn1(self.conv1(input)))
-        y = self.bn2(self.conv2(y))
+        y = normalised(self.bn1, self.relu, self.conv1(input))
+        y = self.conv2(y)
         around = input
         if self.added:
             before = self.added // 2
             around = F.pad(
                 input[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.added - before)
             )
-        return self.relu(y + around)
+        return normalised(self.bn2, self.relu, y, around)
 
 
 class SmallResNet(Configured, Module):
@@ -93,7 +94,7 @@ class SmallResNet(Configured, Module):
 
     def forward(self, input: Any) -> Any:
         """Images → logits."""
-        y = self.relu(self.bn1(self.conv1(input)))
+        y = normalised(self.bn1, self.relu, self.conv1(input))
         return self.linear(self.layer3(self.layer2(self.layer1(y))).mean((2, 3)))
 
 
