@@ -155,6 +155,17 @@ def test_a_peer_that_computes_something_else_is_the_reason(peer: str, reason: st
     assert loss_sentence(lost) == f"net/small, forward, 1 thread: 0.50× {peer}: {reason}."
 
 
+def test_opencv_turns_to_fourier_transforms_for_large_kernels() -> None:
+    for size, reason in (
+        (10, "few input channels (1), at 10 % (OpenCV filter2D: 20 %) of the multiply-add roof"),
+        (11, "a kernel of 121 taps, which the peer applies by fast Fourier transforms"),
+    ):
+        dims = ConvDims.of((1, 1, 200, 200), (1, 1, size, size))
+        seconds = dims.flops / 1e7
+        lost = row(result(OURS, seconds), result("OpenCV filter2D", seconds / 2), dims=dims, fma=1e8)
+        assert loss_sentence(lost) == f"net/small, forward, 1 thread: 0.50× OpenCV filter2D: {reason}."
+
+
 def test_losses_are_listed_the_worst_first() -> None:
     rows = [
         row(result(OURS, 1.0), result("PyTorch", seconds), name=name)

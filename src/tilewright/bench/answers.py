@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from tilewright import reference
 from tilewright.bench import definition
 from tilewright.bench.contestants import Task
 from tilewright.geometry import ConvDims
+from tilewright.geometry.boxes import at
 
 Array = npt.NDArray[Any]
 
@@ -182,14 +182,18 @@ def _weight_gradient(dims: ConvDims, x: Array, gy: Array, group: int) -> Iterato
     rows, columns = _ends(outs, 2), _ends(ins, 2)
     part = replace(_one_group(dims), in_channels=len(columns), out_channels=len(rows))
     x, gy = _float64(x[:, columns]), _float64(gy[:, rows])
-    place = np.ix_(rows, [channel - ins[0] for channel in columns])
+    inputs = [channel - ins[0] for channel in columns]
     if part.flops <= _GRADIENT_BUDGET:
-        yield Part("gw", 1, place, reference.conv.weight_gradient(part, x, gy))
+        yield Part("gw", 1, np.ix_(rows, inputs), reference.conv.weight_gradient(part, x, gy))
         return
-    for tap in sorted(set(product(*({0, size // 2, size - 1} for size in dims.kernel)))):
-        alone = _one_tap(part, tap)
-        gw = reference.conv.weight_gradient(alone, x, gy)
-        yield Part("gw", 1, (*place, *tap), gw.reshape(gw.shape[:2]))
+    taps = [sorted({0, size // 2, size - 1}) for size in dims.kernel]
+    # One part, since a single number may be small by chance, and says nothing of the size of the others.
+    gw = np.empty((len(rows), len(columns), *map(len, taps)))
+    for place in np.ndindex(gw.shape[2:]):
+        tap = tuple(some[index] for some, index in zip(taps, place, strict=True))
+        alone = reference.conv.weight_gradient(_one_tap(part, tap), x, gy)
+        gw[at(slice(None), slice(None), *place)] = alone.reshape(alone.shape[:2])
+    yield Part("gw", 1, np.ix_(rows, inputs, *taps), gw)
 
 
 def _bands(rows: int, cost: float) -> list[range]:

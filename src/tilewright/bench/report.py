@@ -144,6 +144,8 @@ _SHORT_ROW = 8
 # Peers that do something else than multiply every tap with every sample.
 _BY_VECTORS = ("OpenCV sepFilter2D", "SciPy correlate1d")
 _BY_FOURIER = ("SciPy oaconvolve",)
+# OpenCV's documentation: filter2D turns to Fourier transforms for kernels of 11×11 and more.
+_FILTER, _TAPS_OF_FOURIER = "OpenCV filter2D", 11 * 11
 
 
 def _reason(row: Row, peer: str) -> str:
@@ -153,7 +155,7 @@ def _reason(row: Row, peer: str) -> str:
         return f"computed by {' and '.join(numpy_families)}, for want of a compiled family"
     if peer in _BY_VECTORS:
         return "the kernel is an outer product, and the peer filters along one axis after the other"
-    if peer in _BY_FOURIER:
+    if peer in _BY_FOURIER or (peer == _FILTER and layer.dims.taps >= _TAPS_OF_FOURIER):
         return f"a kernel of {layer.dims.taps} taps, which the peer applies by fast Fourier transforms"
     rate, ours, theirs = row.rate(row.ours), row.share(row.ours), row.share(peer)
     if rate is not None and row.flops / rate < _SHORT_CALL:
