@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,11 @@ def test_random_convolutions(tmp_path: Path) -> None:
         for number, dims in enumerate(geometries())
         for operation in ("forward", "data_gradient", "weight_gradient")
     ]
+    run_all(cases, tmp_path)
+
+
+def run_all(cases: Sequence[Case], tmp_path: Path) -> None:
+    """Run programs on the emulated processor, and check what each gives."""
     kernels = dict(kernel for one in cases for kernel in one.program.kernels.values())
     objects = []
     for name, emit in kernels.items():

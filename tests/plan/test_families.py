@@ -40,7 +40,7 @@ _POOL = PoolDims.of((2, 64, 56, 56), 2)
         (_STRIDED, "forward", "tiles-channels"),
         (_DENSE, "weight_gradient", "tiles-winograd"),
         (_STRIDED, "weight_gradient", "tiles-weights"),
-        (_POOL, "max_pool", "numpy-pool"),
+        (_POOL, "max_pool", "planes-pool"),
     ],
 )
 def test_the_first_that_accepts_is_chosen(dims: ConvDims | PoolDims, operation: str, family: str) -> None:
@@ -56,9 +56,10 @@ def test_the_first_that_accepts_is_chosen(dims: ConvDims | PoolDims, operation: 
         (_POINTWISE, "forward", "numpy-pointwise"),
         (_DEPTHWISE, "data_gradient", "numpy-taps"),
         (_DENSE, "weight_gradient", "numpy-windows"),
+        (_POOL, "max_pool", "numpy-pool"),
     ],
 )
-def test_integers_are_left_to_numpy(dims: ConvDims, operation: str, family: str) -> None:
+def test_integers_are_left_to_numpy(dims: ConvDims | PoolDims, operation: str, family: str) -> None:
     assert choose(operation, dims, "int32").family == family
 
 
@@ -118,7 +119,9 @@ def test_scratch_is_bounded_by_a_constant(dims: ConvDims) -> None:
 
 @given(pool_dims())
 def test_scratch_of_pools_is_bounded(dims: PoolDims) -> None:
-    assert choose("max_pool", dims.with_batch(10**6), "float64").scratch_bytes <= 2 * SCRATCH_BYTES
+    many = dims.with_batch(10**6)
+    assert choose("max_pool", many, "float64").scratch_bytes <= compiled.SCRATCH_BYTES
+    assert choose("max_pool", many, "float64", "numpy-pool").scratch_bytes <= 2 * SCRATCH_BYTES
 
 
 def test_tiles_of_a_huge_picture_stay_small() -> None:

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from tilewright import reference
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.kernel import conv_planes, conv_pointwise, conv_taps, conv_tiles, conv_windows, pool_numpy
+from tilewright.kernel import (
+    conv_planes,
+    conv_pointwise,
+    conv_taps,
+    conv_tiles,
+    conv_windows,
+    pool_numpy,
+    pool_planes,
+)
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.plan import Plan
 
@@ -67,6 +75,7 @@ _CODE: dict[tuple[str, str], Callable[..., None]] = {
         ("numpy-pointwise", conv_pointwise, ("forward", "data_gradient", "weight_gradient")),
         ("numpy-taps", conv_taps, ("forward", "data_gradient", "weight_gradient")),
         ("numpy-windows", conv_windows, ("forward", "data_gradient", "weight_gradient")),
+        ("planes-pool", pool_planes, ("max_pool", "max_pool_gradient", "avg_pool", "avg_pool_gradient")),
         ("numpy-pool", pool_numpy, ("max_pool", "max_pool_gradient", "avg_pool", "avg_pool_gradient")),
     )
     for operation in operations

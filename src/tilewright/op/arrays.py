@@ -86,15 +86,17 @@ def is_channels_last(x: Array) -> bool:
     return 0 < channel < min(spatial, default=0)
 
 
-def empty_in_layout(shape: tuple[int, ...], like: Array) -> Array:
+def empty_in_layout(shape: tuple[int, ...], like: Array, dtype: npt.DTypeLike | None = None) -> Array:
     """An uninitialised array of ``shape`` (batch, channels, *spatial) in the memory layout of ``like``.
 
-    A channels-last array is the same shape with the channel stride the smallest.
+    A channels-last array is the same shape with the channel stride the smallest. The dtype is that of
+    ``like`` unless another is given.
     """
+    kind = like.dtype if dtype is None else np.dtype(dtype)
     if is_channels_last(like):
         batch, channels, *spatial = shape
-        return np.moveaxis(buffers.empty((batch, *spatial, channels), like.dtype), -1, 1)
-    return buffers.empty(shape, like.dtype)
+        return np.moveaxis(buffers.empty((batch, *spatial, channels), kind), -1, 1)
+    return buffers.empty(shape, kind)
 
 
 def layout_of(x: Array) -> str:

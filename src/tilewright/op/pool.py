@@ -20,7 +20,7 @@ from tilewright.op.pool_arrays import (
     COMPARED,
     SUMMED,
     check_fits,
-    empty_indices,
+    indices_like,
     result_like,
     wide,
 )
@@ -44,7 +44,7 @@ def max_pool(
     check_fits(op, dims.input_shape, x, "input", COMPARED)
     _check_seen(dims, op)
     y = result_like(op, x, dims.output_shape)
-    found = empty_indices(op, dims.output_shape) if indices else None
+    found = indices_like(op, y) if indices else None
     if is_bfloat16(x.dtype):
         _bfloat16_max_pool(dims, x, y, found, op)
     elif y.size:
@@ -60,8 +60,7 @@ def max_pool_gradient(
     if wide(gy.dtype) != gy.dtype:
         return add_to_planes(dims.spatial, gy, indices, op=op)
     gx = result_like(op, gy, dims.input_shape)
-    gx[...] = 0
-    if gy.size:
+    if gx.size:
         run(choose("max_pool_gradient", dims, gy.dtype.name, family), gy, indices, gx)
     return gx
 
@@ -182,6 +181,8 @@ def window_divisors(
         return np.broadcast_to(dtype.type(least_one), dims.output)
     if not count_include_pad:
         _check_seen(dims, op)
+    if not dims.ceil_mode and (count_include_pad or not any(map(any, dims.padding))):
+        return np.broadcast_to(dtype.type(dims.taps), dims.output)
     total = np.ones((1,) * dims.rank, dtype=dtype)
     for axis in range(dims.rank):
         before, after = dims.padding[axis]

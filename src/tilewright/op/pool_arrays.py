@@ -29,6 +29,7 @@ __all__ = [
     "SUMMED",
     "check_fits",
     "empty_indices",
+    "indices_like",
     "result_like",
     "wide",
 ]
@@ -53,6 +54,15 @@ def empty_indices(op: str, shape: tuple[int, ...]) -> Array:
         ShapeError: no memory holds it.
     """
     return _held(op, shape, lambda: buffers.empty(shape, np.int64))
+
+
+def indices_like(op: str, y: Array) -> Array:
+    """An uninitialised array for positions in planes, in the shape and memory layout of ``y``.
+
+    Raises:
+        ShapeError: no memory holds it.
+    """
+    return _held(op, y.shape, lambda: empty_in_layout(y.shape, y, np.int64))
 
 
 def result_like(op: str, x: Array, shape: tuple[int, ...]) -> Array:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tilewright.geometry import ConvDims
+from tilewright.geometry import ConvDims, PoolDims
 from tilewright.plan import tiles
 from tilewright.plan.plan import Plan
 from tilewright.plan.precision import mode as precision_mode
@@ -189,6 +189,18 @@ def declines(dims: object, dtype: str) -> str:
         return reason
     if not isinstance(dims, ConvDims):
         return "it computes convolutions only"
+    return declines_dtype(dtype)
+
+
+def declines_pool(dims: object, dtype: str) -> str:
+    """Why no compiled family computes this pool; empty if one may."""
+    if not isinstance(dims, PoolDims):
+        return "it computes pools only"
+    return _unavailable() or declines_dtype(dtype)
+
+
+def declines_dtype(dtype: str) -> str:
+    """Why no compiled family computes with this element type; empty if all do."""
     if dtype not in _DTYPES:
         return f"it computes {' and '.join(_DTYPES)} only"
     return ""

@@ -155,6 +155,11 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("numpy-taps", "Depthwise convolution as one multiply-add per tap (NumPy).", _taps),
     Family("numpy-windows", "Windows gathered tile by tile, then a matrix product (NumPy, BLAS).", _windows),
+    Family(
+        "planes-pool",
+        "Pooling, planes packed with their padding, or windows of channels as they lie (compiled).",
+        planes.pools,
+    ),
     Family("numpy-pool", "Pooling as one comparison or addition per tap (NumPy).", _numpy_pool),
     Family(
         "reference",

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tilewright.geometry import ConvDims
+from tilewright.geometry import ConvDims, PoolDims
 from tilewright.plan import compiled
 from tilewright.plan.plan import Plan
 from tilewright.plan.target import Target, host
@@ -18,6 +18,12 @@ _LEAST_BYTES = 1 << 20
 _LINES = 1 << 20
 # The vectors of the shortest line that blocks are made of.
 _LINE_VECTORS = 4
+# Samples of a pool's window: their table has two words for each.
+_TAPS = 1 << 20
+# Spatial axes of a pool: its tables are built from the product of all of them.
+_AXES = 8
+# Samples of a plane: their positions are compared as numbers of 32 bits.
+_PLACES = (1 << 31) - 1
 # Outputs that are computed side by side.
 _OUTPUTS_AT_ONCE = 4
 # Measured beside register tiles at 56×56, 3×3, one and eight groups, 1 to 16 channels a group, both layouts:
@@ -82,3 +88,50 @@ def prefers_tiles(operation: str, dims: object, dtype: str, layout: str, target:
     elif inputs > _INPUTS or outputs > _OUTPUTS:
         return f"with more than {_INPUTS} inputs or {_OUTPUTS} outputs a group, products of matrices pay"
     return ""
+
+
+def pools(operation: str, dims: object, dtype: str, layout: str, target: Target | None) -> Plan | str:
+    """Pools: planes packed with their padding, or channels as they lie."""
+    reason = compiled.declines_pool(dims, dtype)
+    if reason:
+        return reason
+    assert isinstance(dims, PoolDims)
+    if math.prod(dims.spatial[:-1]) > _LINES or math.prod(dims.output[:-1]) > _LINES:
+        return f"it needs at most {_LINES} lines in a plane or volume"
+    if math.prod(dims.spatial) > _PLACES:
+        return f"it needs at most {_PLACES} samples in a plane"
+    if dims.rank > _AXES:
+        return f"it needs at most {_AXES} spatial axes"
+    target = target or host()
+    width = target.vector_bytes // np.dtype(dtype).itemsize
+    if not pool_packs(dims, dtype, target) and not windows_apart(dims):
+        return "its packed lines would not fit the scratch"
+    words = f"vectors of {width} pixels or channels"
+    return Plan(
+        operation,
+        "planes-pool",
+        dims,
+        dtype,
+        dims.output,
+        1,
+        compiled.SCRATCH_BYTES,
+        words,
+        target.name,
+        "by_planes",
+    )
+
+
+def pool_packs(dims: PoolDims, dtype: str, target: Target) -> bool:
+    """Whether blocks of a pool, or of its gradient, fit the scratch, and its taps a table."""
+    itemsize = np.dtype(dtype).itemsize
+    # Packed samples (and their divisors) in all phases of a stride, and results in as many, or with indices.
+    phases = math.prod(min(s, k) for s, k in zip(dims.stride, dims.kernel, strict=True))
+    each = max(2 * (phases + 1), 2 + math.prod(dims.stride))
+    reach = [1 - (-r // s) for r, s in zip(dims.reach, dims.stride, strict=True)]
+    line = _LINE_VECTORS * (target.vector_bytes // itemsize) + reach[-1]
+    return dims.taps <= _TAPS and each * math.prod(reach[:-1]) * line * itemsize <= _LEAST_BYTES
+
+
+def windows_apart(dims: PoolDims) -> bool:
+    """Whether windows are without gaps along the last axis and don't overlap there."""
+    return dims.kernel[-1] <= dims.stride[-1] and (dims.dilation[-1] == 1 or dims.kernel[-1] == 1)

@@ -190,7 +190,7 @@ class Layout:
         """
         found = [np.zeros((0, 5), np.int64)]
         for number, combination in enumerate(self.combinations):
-            count, start, to = self._lines_written(block, combination)
+            count, start, to = self.lines_written(block, combination)
             if not len(start) or not count:
                 continue
             if to_scratch:
@@ -233,18 +233,18 @@ class Layout:
 
     def written(self, block: Block) -> Table:
         """Each line of outputs without phases: its packed place, and where it is written."""
-        _, start, to = self._lines_written(block, self.combinations[0])
+        _, start, to = self.lines_written(block, self.combinations[0])
         return np.stack([start, to], axis=1)
 
     def stores(self, block: Block) -> Table:
         """After runs through: for each line and phase, where it lies, where it goes, and how many outputs."""
         found = [np.zeros((0, 3), np.int64)]
         for number, combination in enumerate(self.combinations):
-            count, start, to = self._lines_written(block, combination)
+            count, start, to = self.lines_written(block, combination)
             found.append(np.stack([number * self.places + start, to, np.full_like(start, count)], axis=1))
         return np.concatenate(found)
 
-    def _lines_written(self, block: Block, combination: tuple[int, ...]) -> tuple[int, Table, Table]:
+    def lines_written(self, block: Block, combination: tuple[int, ...]) -> tuple[int, Table, Table]:
         """How many outputs a line has; for each line, its packed place and where it is written."""
         last = self.axes[-1]
         count = last.outputs(combination[-1], block.first[-1], block.count[-1])
