@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -16,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ShapeError, describe
-from tilewright.geometry import AdaptiveDims
+from tilewright.geometry import AdaptiveDims, PoolDims
 from tilewright.geometry.axes import MOST_AXES, ceil_div
 from tilewright.geometry.boxes import at
+from tilewright.op import pool
+from tilewright.op.arrays import FLOATS
 from tilewright.op.pool_arrays import AVERAGED, COMPARED, check_fits, empty_indices, result_like, wide
+from tilewright.plan import choose
 from tilewright.plan.plan import SCRATCH_BYTES, tile_within
 
 # Windows of at most so many samples along an axis are added up sample by sample for all windows at once;
@@ -37,6 +41,9 @@ def adaptive_avg_pool(dims: AdaptiveDims, x: Array, *, op: str = "adaptive_avg_p
         ShapeError, DtypeError: the operand does not fit the geometry, or no memory holds the result.
     """
     check_fits(op, dims.input_shape, x, "input", AVERAGED)
+    even = _even("avg_pool", dims, x)
+    if even is not None:
+        return pool.avg_pool(even, x, divisor=even.taps, op=op)
     y = result_like(op, x, dims.output_shape)
 
     def write(n: int, channels: slice, box: Box, total: Array) -> None:
@@ -50,6 +57,9 @@ def adaptive_avg_pool(dims: AdaptiveDims, x: Array, *, op: str = "adaptive_avg_p
 def adaptive_avg_pool_gradient(dims: AdaptiveDims, gy: Array, *, op: str = "adaptive_avg_pool") -> Array:
     """Each output's gradient shared among the samples of its window."""
     check_fits(op, dims.output_shape, gy, "gradient", AVERAGED)
+    even = _even("avg_pool_gradient", dims, gy)
+    if even is not None:
+        return pool.avg_pool_gradient(even, gy, divisor=even.taps, op=op)
     gx = result_like(op, gy, dims.input_shape)
     found = wide(gy.dtype)
     if not gy.size:
@@ -64,6 +74,21 @@ def adaptive_avg_pool_gradient(dims: AdaptiveDims, gy: Array, *, op: str = "adap
 
     _add_over_intervals(dims.turned(), found, read, write)
     return gx
+
+
+def _even(operation: str, dims: AdaptiveDims, x: Array) -> PoolDims | None:
+    """The windows as those of a pool, where outputs divide the samples evenly and that pool is compiled."""
+    return _as_pool(operation, dims, x.dtype.name) if x.size and x.dtype.name in FLOATS else None
+
+
+@lru_cache(maxsize=4096)
+def _as_pool(operation: str, dims: AdaptiveDims, dtype: str) -> PoolDims | None:
+    if 0 in dims.output or any(n % m for n, m in zip(dims.spatial, dims.output, strict=True)):
+        return None
+    kernel = tuple(n // m for n, m in zip(dims.spatial, dims.output, strict=True))
+    none, ones = ((0, 0),) * dims.rank, (1,) * dims.rank
+    even = PoolDims(dims.batch, dims.channels, dims.spatial, kernel, kernel, ones, none, False)
+    return even if choose(operation, even, dtype).target else None
 
 
 def _intervals(n: int, m: int, outputs: slice) -> tuple[Array, Array]:
@@ -170,6 +195,9 @@ def adaptive_max_pool(
     if 2 * dims.rank + 1 > MOST_AXES:  # an axis of outputs and one of samples for each, beside the planes'
         most = (MOST_AXES - 1) // 2
         raise ShapeError(f"{op} needs at most {most} spatial axes.", describe(input=x))
+    even = _even("max_pool", dims, x)
+    if even is not None:
+        return pool.max_pool(even, x, indices=indices, op=op)
     y = result_like(op, x, dims.output_shape)
     found = empty_indices(op, dims.output_shape)
     longest = tuple(dims.longest(axis) for axis in range(dims.rank))
