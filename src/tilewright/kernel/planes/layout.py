@@ -220,7 +220,7 @@ class Layout:
         for number, combination in enumerate(self.combinations):
             if combination[-1]:
                 continue
-            count, start, to = self._lines_written(block, combination)
+            count, start, to = self.lines_written(block, combination)
             count += last.outputs(1, block.first[-1], block.count[-1])
             found.append(np.stack([number * self.places + start, to, np.full_like(start, count)], axis=1))
         return np.concatenate(found)
