@@ -106,8 +106,8 @@ def test_steady_training_takes_no_fresh_large_memory(
     found = large_allocations(steps, least)
     after = buffers.statistics()
     assert after.fresh == before.fresh
-    # Every step hands out large arrays, and gets all of them back.
-    assert after.reused - before.reused >= 10 * _STEPS
+    # Every step hands out large arrays, those of the three pools among them, and gets all of them back.
+    assert after.reused - before.reused >= 6 * _STEPS
     assert after.in_use == before.in_use
     # A list or a dict of Python's own may grow once.
     every_step = {line: times for line, times in found.items() if times >= _STEPS}

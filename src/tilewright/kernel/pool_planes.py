@@ -53,7 +53,7 @@ def max_pool_gradient(plan: Plan, gy: Array, indices: Array, gx: Array) -> None:
             assert gathering is not None, "the channels or the lines still follow each other"
         gathering.run(address(gy), address(indices), 0, address(gx))
         return
-    gy, indices = np.ascontiguousarray(gy), np.ascontiguousarray(indices, np.int64)
+    gy, indices = _in_rows(gy), _in_rows(indices)
     to = gx if gx.flags.c_contiguous and gx.flags.aligned else buffers.empty(gx.shape, gx.dtype)
     if _scattered(plan, gy, indices, to):
         if to is not gx:
@@ -109,7 +109,16 @@ def _in_lines(plan: Plan, array: Array, other: Array) -> Array:
         return array
     if pool_packs(_pool(plan), plan.dtype, named(plan.target)):
         return array
-    return np.ascontiguousarray(array)
+    return _in_rows(array)
+
+
+def _in_rows(array: Array) -> Array:
+    """The array in C order: itself, or a copy in memory of the pool."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    found = buffers.empty(array.shape, array.dtype)
+    found[...] = array
+    return found
 
 
 def _lie_alike(a: Array, b: Array) -> bool:
