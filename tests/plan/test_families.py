@@ -148,7 +148,7 @@ def test_refusals() -> None:
     with pytest.raises(ArgumentError, match=r"an operation among forward, .* Received: operation='backward'"):
         choose("backward", _DENSE, "float32")
     with pytest.raises(
-        ArgumentError, match=r"a family among planes, tiles-pointwise, .* Received: family='cudnn'"
+        ArgumentError, match=r"a family among fft, planes, tiles-pointwise, .* Received: family='cudnn'"
     ):
         choose("forward", _DENSE, "float32", "cudnn")
     with pytest.raises(

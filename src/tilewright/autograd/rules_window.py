@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 Gradients = tuple["Tensor | None", ...]
 
 
-def _conv(context: Context, x: Array, w: Array, bias: Array | None, *, dims: ConvDims, op: str) -> Array:
-    return conv_op.conv_forward(dims, x, w, bias, op=op)
+def _conv(
+    context: Context,
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    *,
+    dims: ConvDims,
+    op: str,
+    exact: bool = False,
+) -> Array:
+    return conv_op.conv_forward(dims, x, w, bias, op=op, exact=exact)
 
 
 def conv_backward(context: Context, gradient: Tensor) -> Gradients:

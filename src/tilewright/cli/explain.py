@@ -130,7 +130,7 @@ class Padding(click.ParamType):  # type: ignore[type-arg]
     type=click.Choice(MODES),
     default="fast",
     show_default=True,
-    help="What tilewright.precision is set to; exact does without Winograd's algorithm.",
+    help="What tilewright.precision is set to; exact does without fast algorithms.",
 )
 @click.option("--ir", is_flag=True, help="Print the kernels' LLVM IR.")
 @click.option("--asm", is_flag=True, help="Print the kernels' assembly.")
@@ -167,7 +167,7 @@ def explain(
         raise click.UsageError("--kernel chooses among what --ir and --asm print: give one of them too.")
     from tilewright import plan as planning
     from tilewright.geometry import ConvDims
-    from tilewright.op.carried import stand_in
+    from tilewright.op.carried import is_exact, stand_in
 
     dims = ConvDims.of(
         x,
@@ -181,7 +181,10 @@ def explain(
     chosen = None if target is None else planning.named(target)
     with planning.precision(precision):
         # What is computed in another dtype is explained as that.
-        explanation = planning.explain(operation, *stand_in(dims, dtype, operation), layout, chosen)
+        exact = is_exact(dtype)
+        explanation = planning.explain(
+            operation, *stand_in(dims, dtype, operation), layout, chosen, exact=exact
+        )
     program = _program(explanation.plan, layout)
     code = _code(explanation.plan, program, kernel) if ir or asm else {}
     if as_json:

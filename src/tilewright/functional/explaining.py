@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from tilewright.autograd.operands import raw
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.geometry import ConvDims
 from tilewright.geometry.axes import as_integer
 from tilewright.op.arrays import MULTIPLIED
-from tilewright.op.carried import stand_in
+from tilewright.op.carried import is_exact, stand_in
+from tilewright.op.separable import plans_of
 from tilewright.plan import Explanation
 from tilewright.plan import explain as explain_plan
 from tilewright.plan.plan import CONV_OPERATIONS
@@ -42,7 +47,9 @@ def explain(
             the channels.
 
     Returns:
-        An :class:`~tilewright.plan.Explanation`; print it, or read its ``plan`` and ``answers``.
+        An :class:`~tilewright.plan.Explanation`; print it, or read its ``plan`` and ``answers``. Of a large
+        weight that is given as an array, and is an outer product of vectors, also the ``passes`` that are
+        computed instead.
 
     Raises:
         ShapeError, ArgumentError: as :func:`tilewright.conv`; also an unknown operation, or sizes of 0.
@@ -52,7 +59,7 @@ def explain(
     >>> explanation = tw.explain((1, 64, 7, 7), (32, 64, 1, 1), dtype="int32")
     >>> explanation.plan.family
     'numpy-pointwise'
-    >>> explanation.answers[0]
+    >>> explanation.answers[1]
     ('planes', 'declines: it computes float32 and float64 only')
     """
     if not isinstance(operation, str) or operation not in CONV_OPERATIONS:
@@ -81,7 +88,13 @@ def explain(
             f"explain needs dtype to be one that is convolved: {', '.join(MULTIPLIED)}.",
             describe(dtype=element),
         )
-    return explain_plan(operation, *stand_in(dims, name, operation))
+    carried, carrier = stand_in(dims, name, operation)
+    exact = is_exact(name)
+    explanation = explain_plan(operation, carried, carrier, exact=exact)
+    given = raw(weight)
+    if isinstance(given, np.ndarray) and given.dtype.name == carrier and not exact:
+        return replace(explanation, passes=tuple(plans_of(operation, carried, given)))
+    return explanation
 
 
 def _shape(value: Any, name: str) -> tuple[int, ...]:

@@ -239,7 +239,7 @@ def _counts(dims: ConvDims, there: Array) -> Array:
         samples *= each
     # Sums of whole numbers, exact in float64.
     alone = replace(dims, batch=len(there), in_channels=groups, out_channels=groups, groups=groups)
-    found = conv_forward(alone, samples, np.ones(alone.weight_shape))
+    found = conv_forward(alone, samples, np.ones(alone.weight_shape), exact=True)
     return found if groups == 1 else np.repeat(found, dims.out_channels // groups, axis=1)
 
 
@@ -256,7 +256,7 @@ def _by_weights(dims: ConvDims, there: Array, weight: Any, op: str) -> Any:
         # All channels see the same mask: one channel with the sum of their weights.
         size = sum(size, 1, True)
         alone = replace(alone, in_channels=1, groups=1)
-    met = apply("conv", there.astype(np.float64), size, None, dims=alone, op=op)
+    met = apply("conv", there.astype(np.float64), size, None, dims=alone, op=op, exact=True)
     nothing = raw(met) == 0
     total = sum(size, axes).reshape((-1,) + (1,) * dims.rank)
     return where(nothing, 0.0, total / where(nothing, 1.0, met))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tilewright import reference
 from tilewright.geometry import ConvDims, PoolDims
 from tilewright.kernel import (
+    conv_fft,
     conv_planes,
     conv_pointwise,
     conv_taps,
@@ -66,6 +67,7 @@ def _reference_avg_pool_gradient(plan: Plan, gy: Array, gx: Array, divisors: Arr
 _CODE: dict[tuple[str, str], Callable[..., None]] = {
     (family, operation): getattr(module, operation)
     for family, module, operations in (
+        ("fft", conv_fft, ("forward", "data_gradient")),
         ("planes", conv_planes, ("forward", "data_gradient", "weight_gradient")),
         ("tiles-pointwise", conv_tiles, ("forward", "data_gradient", "weight_gradient")),
         ("tiles-winograd", conv_tiles, ("forward", "data_gradient", "weight_gradient")),

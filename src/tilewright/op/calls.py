@@ -19,6 +19,7 @@ from tilewright.kernel.tiles.convolve import Program
 from tilewright.op.arrays import is_channels_last, layout_of
 from tilewright.plan import choose
 from tilewright.plan.precision import mode
+from tilewright.plan.separable import pays
 
 Array = npt.NDArray[Any]
 Key = tuple[Any, ...]
@@ -81,6 +82,9 @@ def again(key: Key, x: Array, w: Array, bias: Array | None) -> Array | None:
 def remember(key: Key, dims: ConvDims, x: Array, w: Array, bias: Array | None) -> None:
     """Keep how a call that has just succeeded is to be answered, if a compiled family serves it."""
     if dims.reduction == 0 or 0 in dims.output_shape:
+        return
+    if pays(dims, x.dtype.name):
+        # It depends on the weights' numbers how this is done.
         return
     plan = choose("forward", dims, x.dtype.name, None, layout_of(x))
     whole = all(stride % x.itemsize == 0 for stride in x.strides) and w.flags.c_contiguous

@@ -70,6 +70,16 @@ def carrier_of(dtype: np.dtype[Any], length: int) -> Carrier | None:
     return None
 
 
+def is_exact(dtype: np.dtype[Any] | str) -> bool:
+    """Whether sums of this dtype's products have to be exact: those of integers do.
+
+    >>> is_exact("int16"), is_exact("float16")
+    (True, False)
+    """
+    # By name: NumPy knows that of bfloat16 only once its package has been imported.
+    return str(dtype).startswith(("int", "uint"))
+
+
 def stand_in(dims: ConvDims, dtype: str, operation: str) -> tuple[ConvDims, str]:
     """The geometry and the dtype that a convolution is really computed in, a piece that is not cut."""
     if dtype in HALVES:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers, run
-from tilewright.op import carried
+from tilewright.op import carried, separable
 from tilewright.op.arrays import MULTIPLIED, check_array, check_same_dtype, layout_of
 from tilewright.op.fused import activate, check_activation
 from tilewright.op.pool_arrays import result_like
@@ -39,6 +39,7 @@ def conv_forward(
     family: str | None = None,
     activation: str = "none",
     slope: float = 0.0,
+    exact: bool = False,
 ) -> Array:
     """activation(x ⋆ w + bias) of arrays of the geometry's shapes, ⋆ being cross-correlation.
 
@@ -53,6 +54,8 @@ def conv_forward(
             otherwise a pass over the result does. "relu" and "leaky_relu" give the same bits either way, the
             others the same numbers up to rounding.
         slope: leaky ReLU's.
+        exact: without fast algorithms, whatever :class:`tilewright.precision` is set to: sums of whole
+            numbers are then whole numbers, and sums of nothing are 0.
 
     Raises:
         ShapeError: an operand's shape is not the geometry's, or no memory holds the result.
@@ -72,10 +75,12 @@ def conv_forward(
         return activate(y, activation, slope)
     carrier = carried.carrier_of(x.dtype, dims.reduction)
     if carrier is not None:
-        compute = partial(conv_forward, op=op, family=family)
+        compute = partial(conv_forward, op=op, family=family, exact=exact or carried.is_exact(x.dtype))
         carried.forward(compute, carrier, dims, x, w, bias, y)
         return activate(y, activation, slope)
-    plan = choose("forward", dims, x.dtype.name, family, layout_of(x))
+    if family is None and not exact and separable.forward(dims, x, w, bias, y):
+        return activate(y, activation, slope)
+    plan = choose("forward", dims, x.dtype.name, family, layout_of(x), exact=exact)
     if plan.target:
         run(plan, x, w, bias, y, activation, slope)
         return y
@@ -91,6 +96,7 @@ def conv_data_gradient(
     *,
     op: str = "conv",
     family: str | None = None,
+    exact: bool = False,
 ) -> Array:
     """The gradient of x from that of y; with ``bias`` (one per channel of x) a transposed convolution.
 
@@ -106,11 +112,13 @@ def conv_data_gradient(
     if gy.size == 0 or w.size == 0 or gx.size == 0:
         gx[...] = 0
     elif (carrier := carried.carrier_of(gy.dtype, dims.out_channels // dims.groups * dims.taps)) is not None:
-        compute = partial(conv_data_gradient, op=op, family=family)
+        compute = partial(conv_data_gradient, op=op, family=family, exact=exact or carried.is_exact(gy.dtype))
         carried.data_gradient(compute, carrier, dims, gy, w, bias, gx)
         return gx
+    elif family is None and not exact and separable.data_gradient(dims, gy, w, bias, gx):
+        return gx
     else:
-        plan = choose("data_gradient", dims, gy.dtype.name, family, layout_of(gy))
+        plan = choose("data_gradient", dims, gy.dtype.name, family, layout_of(gy), exact=exact)
         if plan.target:
             run(plan, gy, w, gx, bias)
             return gx

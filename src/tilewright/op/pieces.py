@@ -67,6 +67,11 @@ def by_input(dims: ConvDims, itemsize: int, budget: int = PIECE_BYTES) -> Iterat
         yield _piece(dims, samples, axis, (start, stop), reached)
 
 
+def outputs_along(dims: ConvDims, axis: int, start: int, stop: int) -> Piece:
+    """The piece of all samples that has the outputs from ``start`` to ``stop`` (excluded) of one axis."""
+    return _piece(dims, slice(0, dims.batch), axis, _seen_by(dims, axis, start, stop), (start, stop))
+
+
 def _parts(dims: ConvDims, size: int, itemsize: int, budget: int) -> Iterator[tuple[slice, int, int]]:
     """Samples, and the places among ``size`` that are done together."""
     inputs, outputs = dims.in_channels * math.prod(dims.spatial), dims.out_channels * math.prod(dims.output)

@@ -16,7 +16,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError, describe
 from tilewright.geometry import ConvDims, PoolDims
-from tilewright.plan import compiled, planes
+from tilewright.plan import compiled, fft, planes
 from tilewright.plan.plan import (
     CONV_OPERATIONS,
     POOL_OPERATIONS,
@@ -42,12 +42,15 @@ class Family:
             why not. A target of None is this process's own.
         yields: the same arguments → why a later family does it better, or nothing. Not asked of a family that
             was named.
+        sums: whether it computes sums as the definition writes them, or a fast algorithm with errors of its
+        own.
     """
 
     name: str
     about: str
     consider: Callable[[str, Dims, str, str, Target | None], Plan | str]
     yields: Callable[[str, Dims, str, str, Target | None], str] | None = None
+    sums: bool = True
 
     def answer(
         self, operation: str, dims: Dims, dtype: str, layout: str, named: bool, target: Target | None = None
@@ -116,6 +119,13 @@ def _reference(operation: str, dims: Dims, dtype: str, layout: str, target: Targ
 #: Every family, the most special first, the reference last.
 FAMILIES: tuple[Family, ...] = (
     Family(
+        "fft",
+        "Large kernels in the frequency domain, in blocks that overlap (SciPy's transforms).",
+        fft.fft,
+        fft.prefers_sums,
+        sums=False,
+    ),
+    Family(
         "planes",
         "Windows over few channels: planes packed with their padding, each tap an offset (compiled).",
         planes.planes,
@@ -131,6 +141,7 @@ FAMILIES: tuple[Family, ...] = (
         "Convolution with a few taps and stride 1 by Winograd's algorithm in register tiles (compiled).",
         compiled.winograd,
         compiled.prefers_definition,
+        sums=False,
     ),
     Family(
         "tiles-pixels",
@@ -181,6 +192,8 @@ def choose(
     family: str | None = None,
     layout: str = "channels_first",
     target: Target | None = None,
+    *,
+    exact: bool = False,
 ) -> Plan:
     """The plan of the first family that accepts; ``family`` asks one by name.
 
@@ -191,11 +204,13 @@ def choose(
         family: a family's name, or None.
         layout: how the result lies in memory: ``channels_first`` or ``channels_last``.
         target: what compiled families compile for; None for this process's own.
+        exact: pass over fast algorithms with errors of their own, whatever :class:`precision` is set to.
 
     Raises:
         ArgumentError: an unknown operation or family, or the named family does not accept.
     """
-    return _chosen(operation, dims, dtype, family, layout, target, precision_mode())
+    mode = precision_mode()
+    return _chosen(operation, dims, dtype, family, layout, target, "sums" if exact else mode)
 
 
 def forget() -> None:
@@ -225,6 +240,8 @@ def _chosen(
     for candidate in FAMILIES:
         if family is not None and candidate.name != family:
             continue
+        if mode == "sums" and family is None and not candidate.sums:
+            continue
         answer = candidate.answer(operation, dims, dtype, layout, family is not None, target)
         if isinstance(answer, Plan):
             return answer
@@ -235,16 +252,32 @@ def _chosen(
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a family was chosen: the plan, and what each family said in turn. ``str()`` is for people."""
+    """Why a family was chosen: the plan, and what each family said in turn. ``str()`` is for people.
+
+    Attributes:
+        plan: of the family that was chosen for the geometry.
+        answers: each family's name and what it said, up to the chosen one.
+        passes: the plans that are computed instead, one after the other, because the kernel is an outer
+            product of vectors; empty if it isn't, or wasn't given.
+    """
 
     plan: Plan
     answers: tuple[tuple[str, str], ...]
+    passes: tuple[Plan, ...] = ()
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.answers)
         lines = [str(self.plan), "Families in the order asked:"]
+        if self.passes:
+            lines = ["The kernel is an outer product, computed in passes along its axes:"]
+            lines += [f"  {_taps_of(plan)} taps {plan}" for plan in self.passes]
+            lines += ["For another kernel of this shape:", str(self.plan), "Families in the order asked:"]
         lines += [f"  {name:<{width}}  {answer}" for name, answer in self.answers]
         return "\n".join(lines)
+
+
+def _taps_of(plan: Plan) -> str:
+    return "×".join(str(n) for n in plan.dims.kernel)
 
 
 def explain(
@@ -253,14 +286,19 @@ def explain(
     dtype: str,
     layout: str = "channels_first",
     target: Target | None = None,
+    *,
+    exact: bool = False,
 ) -> Explanation:
     """The plan for an operation and, for each family up to the chosen one, its answer.
 
-    ``target`` may be one that this processor can't run.
+    ``target`` may be one that this processor can't run; ``exact`` as in :func:`choose`.
     """
-    plan = choose(operation, dims, dtype, None, layout, target)
+    plan = choose(operation, dims, dtype, None, layout, target, exact=exact)
     answers = []
     for candidate in FAMILIES:
+        if exact and not candidate.sums:
+            answers.append((candidate.name, "declines: these sums have to be exact"))
+            continue
         answer = candidate.answer(operation, dims, dtype, layout, False, target)
         if isinstance(answer, Plan):
             answers.append((candidate.name, "accepts: chosen"))

@@ -6,21 +6,36 @@ from types import TracebackType
 
 from tilewright.errors import ArgumentError, describe
 
-#: ``fast`` allows Winograd's algorithm for float32; ``exact`` computes every sum as the definition writes it.
+#: ``fast`` allows algorithms with rounding errors of their own; ``exact`` computes every sum as the
+#: definition writes it.
 MODES = ("fast", "exact")
 
 _mode = "fast"
 
 
 class precision:  # noqa: N801 - used like a function, as in `tw.precision("exact")`
-    """Set how exact float32 convolution has to be: for the process, or for the length of a ``with`` block.
+    """Set how exact convolution has to be: for the process, or for the length of a ``with`` block.
 
-    ``"fast"``, the default, computes convolution with stride 1 and 3 to 5 taps along each axis, or 7 along
-    one, by Winograd's algorithm where that is faster: pieces of 4×4 outputs of 3×3 taps take 36
-    multiplications instead of 144. Its rounding errors (root mean square, normal data) stay within three
-    times those of a float32 product of matrices of the same length: about 8e-7 of the result, where sums
-    written out come to 2e-7; a NaN or an infinity in the input may reach the other outputs of its piece.
-    ``"exact"`` does without. float64 and integers are always computed as the definition says.
+    ``"fast"``, the default, uses three shortcuts where they are faster; ``"exact"`` does without them.
+    Integers are always computed as the definition says.
+
+    * Winograd's algorithm, for float32 with stride 1 and 3 to 5 taps along each axis, or 7 along one: pieces
+      of 4×4 outputs of 3×3 taps take 36 multiplications instead of 144. Its rounding errors (root mean
+      square, normal data) stay within three times those of a float32 product of matrices of the same length:
+      about 8e-7 of the result, where sums written out come to 2e-7; a NaN or an infinity in the input may
+      reach the other outputs of its piece.
+    * Kernels that are outer products of vectors, such as Gaussian and box filters, in one pass for each axis:
+      from some 11×11 taps on, stride 1, one input channel a group. A kernel counts as one if no weight
+      differs from the product by more than 4·eps of itself (6·eps with three axes), eps being that of the
+      dtype. The errors stay within three times those of a product of matrices.
+    * Transforms (FFT), for large kernels of few channels with stride 1, if SciPy is installed: on pictures
+      from some 31×31 taps on, on signals from some 255. An error is relative to all that a block of some
+      256×256 samples holds, not to a single output: at most eps · log2(samples of a block) times the norm of
+      the block times that of the kernel. (Root mean square, normal data, float32 and 31×31 taps: 2.5e-7 of
+      the outputs, where sums written out come to 5.5e-7.) So where a picture is black beside white, black
+      comes out as some 1e-7 instead of 0.
+
+    The last two give a sample with a NaN or an infinity to the sums written out.
 
     Args:
         mode: ``"fast"`` or ``"exact"``.
