@@ -161,6 +161,24 @@ def _others() -> Iterator[Call]:
         bias=shaped(x),
         mask=but(usual["mask"], "none"),
     )
+    kernels = np.ones((4, 1, 3, 3), np.float32)
+    yield ask(
+        Call("separate", F.separate, {"weight": kernels, "tolerance": 0.1}),
+        {},
+        weight=[*but(shaped(kernels), "rank 9"), Wrong("of two inputs", np.ones((4, 2, 3, 3), np.float32))],
+        tolerance=[*NUMBER, *wrongs(negative=-0.1, nan=float("nan"), infinite=float("inf"))],
+    )
+    yield ask(
+        Call(
+            "conv_separable",
+            F.conv_separable,
+            {"input": x, "weights": F.separate(kernels, 0.0), "groups": 4},
+        ),
+        usual,
+        input=operand,
+        weights=wrongs(none=None, a_text="text", a_number=3, empty=[], texts=["a", "b"], an_array=kernels),
+        bias=shaped(x),
+    )
     shape = wrongs(none=None, a_text="text", a_number=3, texts=("a", "b", "c"), floats=(1.0, 4.0, 6.0, 6.0))
     yield ask(
         Call("explain", F.explain, right),

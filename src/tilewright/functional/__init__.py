@@ -47,6 +47,8 @@ from tilewright.functional.rearranging import *  # noqa: F403
 from tilewright.functional.rearranging import __all__ as _rearranging
 from tilewright.functional.resampling import *  # noqa: F403
 from tilewright.functional.resampling import __all__ as _resampling
+from tilewright.functional.separating import *  # noqa: F403
+from tilewright.functional.separating import __all__ as _separating
 from tilewright.functional.unpool import *  # noqa: F403
 from tilewright.functional.unpool import __all__ as _unpool
 
@@ -56,3 +58,4 @@ __all__ += _activations_piecewise + _activations_smooth + _group_norms + _distan
 __all__ += _losses_imbalance + _losses_likelihood + _losses_margin
 __all__ += _rearranging + _resampling
 __all__ += _adaptive_pool + _lp_pool + _unpool + _masking + _conv_transpose
+__all__ += _separating
