@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bench.fakes import SMALL, Clock, Fake, pooling, report, result, row, transposed
 
@@ -164,6 +166,16 @@ def test_opencv_turns_to_fourier_transforms_for_large_kernels() -> None:
         seconds = dims.flops / 1e7
         lost = row(result(OURS, seconds), result("OpenCV filter2D", seconds / 2), dims=dims, fma=1e8)
         assert loss_sentence(lost) == f"net/small, forward, 1 thread: 0.50× OpenCV filter2D: {reason}."
+
+
+def test_where_both_turn_to_fourier_transforms_the_reason_says_so() -> None:
+    dims = ConvDims.of((1, 1, 200, 200), (1, 1, 31, 31))
+    seconds = dims.flops / 1e7
+    for families, both in ((("fft",), " as we do"), (("planes",), "")):
+        lost = row(result(OURS, seconds), result("SciPy oaconvolve", seconds / 2), dims=dims, fma=1e8)
+        lost = replace(lost, families=families)
+        reason = f"a kernel of 961 taps, which the peer applies by fast Fourier transforms{both}"
+        assert loss_sentence(lost) == f"net/small, forward, 1 thread: 0.50× SciPy oaconvolve: {reason}."
 
 
 def test_losses_are_listed_the_worst_first() -> None:

@@ -156,7 +156,8 @@ def _reason(row: Row, peer: str) -> str:
     if peer in _BY_VECTORS:
         return "the kernel is an outer product, and the peer filters along one axis after the other"
     if peer in _BY_FOURIER or (peer == _FILTER and layer.dims.taps >= _TAPS_OF_FOURIER):
-        return f"a kernel of {layer.dims.taps} taps, which the peer applies by fast Fourier transforms"
+        both = " as we do" if "fft" in row.families else ""
+        return f"a kernel of {layer.dims.taps} taps, which the peer applies by fast Fourier transforms{both}"
     rate, ours, theirs = row.rate(row.ours), row.share(row.ours), row.share(peer)
     if rate is not None and row.flops / rate < _SHORT_CALL:
         return f"a call of {1e6 * row.flops / rate:.0f} µs, where getting to the kernel counts"

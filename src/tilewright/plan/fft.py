@@ -102,6 +102,8 @@ def prefers_sums(operation: str, dims: object, dtype: str, layout: str, target: 
     assert isinstance(dims, ConvDims)
     if precision_mode() == "exact":
         return 'precision("exact") is set'
+    if dtype != "float32":
+        return f"{dtype} is computed as the definition writes it"
     form = dims.adjoint() if operation == "data_gradient" else dims
     if form.reduction < _LEAST_PRODUCTS:
         return "so few products are summed faster"

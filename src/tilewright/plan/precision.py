@@ -16,8 +16,9 @@ _mode = "fast"
 class precision:  # noqa: N801 - used like a function, as in `tw.precision("exact")`
     """Set how exact convolution has to be: for the process, or for the length of a ``with`` block.
 
-    ``"fast"``, the default, uses three shortcuts where they are faster; ``"exact"`` does without them.
-    Integers are always computed as the definition says.
+    ``"fast"``, the default, uses three shortcuts where they are faster; ``"exact"`` does without them. Only
+    the second is taken in float64, whose errors it leaves of the same order; integers are always computed as
+    the definition says.
 
     * Winograd's algorithm, for float32 with stride 1 and 3 to 5 taps along each axis, or 7 along one: pieces
       of 4×4 outputs of 3×3 taps take 36 multiplications instead of 144. Its rounding errors (root mean
@@ -28,9 +29,9 @@ class precision:  # noqa: N801 - used like a function, as in `tw.precision("exac
       from some 11×11 taps on, stride 1, one input channel a group. A kernel counts as one if no weight
       differs from the product by more than 4·eps of itself (6·eps with three axes), eps being that of the
       dtype. The errors stay within three times those of a product of matrices.
-    * Transforms (FFT), for large kernels of few channels with stride 1, if SciPy is installed: on pictures
-      from some 31×31 taps on, on signals from some 255. An error is relative to all that a block of some
-      256×256 samples holds, not to a single output: at most eps · log2(samples of a block) times the norm of
+    * Transforms (FFT), for float32 and large kernels of few channels with stride 1, if SciPy is installed: on
+      pictures from some 31×31 taps on, on signals from some 255. An error is relative to all that a block of
+      some 256×256 samples holds, not to a single output: at most eps · log2(samples of a block) times the norm of
       the block times that of the kernel. (Root mean square, normal data, float32 and 31×31 taps: 2.5e-7 of
       the outputs, where sums written out come to 5.5e-7.) So where a picture is black beside white, black
       comes out as some 1e-7 instead of 0.

@@ -44,7 +44,7 @@ def _pays(dims: ConvDims, dtype: str) -> bool:
     target = host()
     outputs = dims.out_channels // dims.groups
     other = fft.written_out(dims, dtype, target)
-    if not fft.unavailable():
+    if dtype == "float32" and not fft.unavailable():
         blocks = fft.blocks_of(dims, itemsize)
         other = min(other, math.inf if blocks is None else blocks.nanoseconds)
     wide = itemsize / 4 * 64 / target.vector_bytes * (1 if target.fused else 2)

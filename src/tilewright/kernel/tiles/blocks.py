@@ -104,7 +104,7 @@ class Blocks:
 
     Attributes:
         lines: the line axis in blocks.
-        XX how many there are, of one range of output channels.
+        units: how many there are, of one range of output channels.
         tiles_held: tiles whose sums wait.
         shared: bytes of packed weights that all units read; 0 if each packs its own.
         range_outputs: output channels of a range; all of them, or as many as ``shared`` has room for.
