@@ -31,10 +31,10 @@ class precision:  # noqa: N801 - used like a function, as in `tw.precision("exac
       dtype. The errors stay within three times those of a product of matrices.
     * Transforms (FFT), for float32 and large kernels of few channels with stride 1, if SciPy is installed: on
       pictures from some 31×31 taps on, on signals from some 255. An error is relative to all that a block of
-      some 256×256 samples holds, not to a single output: at most eps · log2(samples of a block) times the norm of
-      the block times that of the kernel. (Root mean square, normal data, float32 and 31×31 taps: 2.5e-7 of
-      the outputs, where sums written out come to 5.5e-7.) So where a picture is black beside white, black
-      comes out as some 1e-7 instead of 0.
+      some 256×256 samples holds, not to a single output: at most eps · log2(samples of a block) times the
+      norm of the block times that of the kernel. (Root mean square, normal data, float32 and 31×31 taps:
+      2.5e-7 of the outputs, where sums written out come to 5.5e-7.) So where a picture is black beside white,
+      black comes out as some 1e-7 instead of 0.
 
     The last two give a sample with a NaN or an infinity to the sums written out.
 
