@@ -17,17 +17,18 @@ from tilewright.autograd.operands import cast, raw
 from tilewright.autograd.tape import apply
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
-from tilewright.geometry.padding import Pairs, check_padding_mode
+from tilewright.geometry.padding import ZEROS, Pairs, check_padding_mode
 from tilewright.op.arrays import check_same_dtype
+from tilewright.op.continued import plan_for
 from tilewright.op.kinds import FLOAT32, is_half
 from tilewright.op.pad import padded_shape
 
-# What most calls have; those don't come here.
-ZEROS = "zeros"
 
-
-def extend(op: str, x: Any, dims: ConvDims, mode: str) -> tuple[Any, ConvDims]:
+def extend(op: str, x: Any, dims: ConvDims, mode: str, *, copy: bool = False) -> tuple[Any, ConvDims]:
     """P for a convolution: the input with its padding in place, and the geometry of the rest, V.
+
+    Where windows are computed by the family that fills in such padding as it reads them, the input stays as
+    it is, and the geometry says what stands in its padding; not with ``copy``.
 
     Raises:
         ArgumentError: an unknown mode.
@@ -35,6 +36,10 @@ def extend(op: str, x: Any, dims: ConvDims, mode: str) -> tuple[Any, ConvDims]:
     """
     if check_padding_mode(mode, op) == ZEROS or not _any(dims.padding):
         return x, dims
+    continued = replace(dims, padding_mode=mode)
+    if not copy and plan_for("forward", continued, raw(x)) is not None:
+        padded_shape(dims.input_shape, dims.padding, mode, op)
+        return x, continued
     longer = apply("pad", x, pairs=dims.padding, mode=mode, value=None, op_name=op)
     return longer, _unpadded(dims, tuple(longer.shape[2:]), (0,) * dims.rank)
 
@@ -65,6 +70,9 @@ def transposed(
         return apply("conv_data_gradient", x, w, bias, dims=dims, op=op)
     line = padded_shape(dims.input_shape, pairs, mode, op)[2:]
     check_same_dtype(op, input=raw(x), weight=raw(w), bias=raw(bias))
+    unreached = any(output_padding)
+    if not unreached and plan_for("data_gradient", replace(dims, padding_mode=mode), raw(x)) is not None:
+        return apply("conv_data_gradient", x, w, bias, dims=replace(dims, padding_mode=mode), op=op)
     if is_half(x.dtype):
         # What is folded back is added up, too: all in float32, as a whole, and rounded once.
         wide = None if bias is None else cast(bias, FLOAT32)

@@ -144,10 +144,10 @@ def masked(
         x, weight = cast(x, FLOAT32), cast(weight, FLOAT32)
         bias = None if bias is None else cast(bias, FLOAT32)
     whole = present is None
-    kept, inside = extend(op, x if whole else where(present, x, 0), dims, padding_mode)
+    kept, inside = extend(op, x if whole else where(present, x, 0), dims, padding_mode, copy=True)
     if present is None:
         present = np.ones((1, 1, *dims.spatial), np.bool_)
-    there, _ = extend(op, present, dims, padding_mode)
+    there, _ = extend(op, present, dims, padding_mode, copy=True)
     y = apply("conv", kept, weight, bias if mode is None else None, dims=inside, op=op)
     counts = _counts(inside, there) if mode == "count" or filler is not None or return_mask else None
     if mode is not None:

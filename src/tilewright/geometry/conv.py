@@ -19,7 +19,7 @@ from typing import Any
 
 from tilewright.errors import ArgumentError, ShapeError, describe
 from tilewright.geometry.axes import as_integer, as_op, as_shape, per_axis, sizes
-from tilewright.geometry.padding import Pairs, resolve_padding
+from tilewright.geometry.padding import ZEROS, Pairs, resolve_padding
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class ConvDims:
         spatial: sizes of the spatial axes of x.
         kernel, stride, dilation, input_dilation: one integer ≥ 1 per spatial axis.
         padding: (before, after) per spatial axis, in samples of the dilated input; negative crops.
+        padding_mode: what stands in the padding, one of :data:`tilewright.geometry.padding.PADDING_MODES`.
 
     Build it with :meth:`of` or :meth:`of_transposed`, which check everything.
     """
@@ -47,6 +48,7 @@ class ConvDims:
     dilation: tuple[int, ...]
     input_dilation: tuple[int, ...]
     padding: Pairs
+    padding_mode: str = ZEROS
 
     def __hash__(self) -> int:
         return self._hash

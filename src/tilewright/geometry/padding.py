@@ -28,6 +28,8 @@ Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...] | list[int]
 NAMES = ("valid", "same", "same_lower", "full", "causal")
 #: What stands in the padding of a convolution (``padding_mode``): zeros, or the input continued.
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+#: The first of them, which most calls have.
+ZEROS = PADDING_MODES[0]
 
 
 def resolve_padding(

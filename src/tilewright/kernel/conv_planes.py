@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
+from tilewright.geometry.padding import ZEROS
 from tilewright.kernel import buffers, conv_windows
 from tilewright.kernel.addresses import address
 from tilewright.kernel.planes import weights_program
+from tilewright.kernel.planes.continuing import continued
 from tilewright.kernel.planes.program import Problem, packed_places, program, without_gaps
 from tilewright.kernel.planes.weights_program import WeightProblem, WeightProgram
 from tilewright.kernel.tiles.convolve import Program
@@ -73,10 +75,21 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     if found.program.about["side"] == "by_channels":
         total = total[:, : gw.shape[0]].T.reshape(gw.shape)
     elif not np.isfinite(total).all():
-        exact = choose("weight_gradient", _conv(plan), plan.dtype, "numpy-windows")
+        dims = _conv(plan)
+        if dims.padding_mode != ZEROS:
+            x, dims = padded(dims, x)
+        exact = choose("weight_gradient", dims, plan.dtype, "numpy-windows")
         conv_windows.weight_gradient(exact, x, gy, gw)
         return
     np.copyto(gw, total)
+
+
+def padded(dims: ConvDims, x: Array) -> tuple[Array, ConvDims]:
+    """The input with padding that continues its samples in place, and the geometry without it."""
+    for axis, (size, (before, after)) in enumerate(zip(dims.spatial, dims.padding, strict=True), start=2):
+        x = x.take(continued(np.arange(-before, size + after), size, dims.padding_mode), axis)
+    none = ((0, 0),) * dims.rank
+    return x, replace(dims, spatial=x.shape[2:], padding=none, padding_mode=ZEROS)
 
 
 def _run(found: Program, x: Array, w: Array, bias: Array | None, y: Array) -> None:
@@ -181,6 +194,7 @@ def _turned(
     """Whether small planes, one for each channel, are turned so that vectors run along the channels."""
     return (
         form.groups == form.in_channels == form.out_channels >= width
+        and form.padding_mode == ZEROS
         and max(form.spatial[-1], form.output[-1]) <= longest
         and max(packed_places(form), math.prod(form.output)) <= _TURNED_PLACES
         and list(x_steps[2:]) == without_gaps(form.spatial)

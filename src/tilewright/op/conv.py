@@ -15,12 +15,14 @@ import math
 from functools import partial
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ShapeError, describe
 from tilewright.geometry import ConvDims
+from tilewright.geometry.padding import ZEROS
 from tilewright.kernel import buffers, run
-from tilewright.op import carried, separable
+from tilewright.op import carried, continued, separable
 from tilewright.op.arrays import MULTIPLIED, check_array, check_same_dtype, layout_of
 from tilewright.op.fused import activate, check_activation
 from tilewright.op.pool_arrays import result_like
@@ -69,6 +71,11 @@ def conv_forward(
     check_same_dtype(op, input=x, weight=w, bias=bias)
     if activation != "none":
         check_activation(activation, x, op)
+    continuing = None
+    if dims.padding_mode != ZEROS:
+        continuing = None if family is not None else continued.plan_for("forward", dims, x, exact=exact)
+        if continuing is None:
+            dims, x = continued.padded(dims, x, op)
     y = result_like(op, x, dims.output_shape)
     if dims.reduction == 0 or y.size == 0:
         y[...] = 0 if bias is None else bias.reshape((-1,) + (1,) * dims.rank)
@@ -78,9 +85,9 @@ def conv_forward(
         compute = partial(conv_forward, op=op, family=family, exact=exact or carried.is_exact(x.dtype))
         carried.forward(compute, carrier, dims, x, w, bias, y)
         return activate(y, activation, slope)
-    if family is None and not exact and separable.forward(dims, x, w, bias, y):
+    if family is None and continuing is None and not exact and separable.forward(dims, x, w, bias, y):
         return activate(y, activation, slope)
-    plan = choose("forward", dims, x.dtype.name, family, layout_of(x), exact=exact)
+    plan = continuing or choose("forward", dims, x.dtype.name, family, layout_of(x), exact=exact)
     if plan.target:
         run(plan, x, w, bias, y, activation, slope)
         return y
@@ -108,6 +115,10 @@ def conv_data_gradient(
     if bias is not None:
         _check(op, (dims.in_channels,), bias, "bias")
     check_same_dtype(op, input=gy, weight=w, bias=bias)
+    if dims.padding_mode != ZEROS:
+        compute = partial(conv_data_gradient, op=op, family=family, exact=exact)
+        gx = continued.data_gradient(compute, dims, gy, w)
+        return gx if bias is None else np.add(gx, bias.reshape((-1,) + (1,) * dims.rank), out=gx)
     gx = result_like(op, gy, dims.input_shape)
     if gy.size == 0 or w.size == 0 or gx.size == 0:
         gx[...] = 0
@@ -139,6 +150,11 @@ def conv_weight_gradient(
     _check(op, dims.input_shape, x, "input")
     _check(op, dims.output_shape, gy, "gradient")
     check_same_dtype(op, input=x, gradient=gy)
+    plan = None
+    if dims.padding_mode != ZEROS:
+        plan = None if family is not None else continued.plan_for("weight_gradient", dims, x)
+        if plan is None:
+            dims, x = continued.padded(dims, x, op)
     gw = buffers.empty(dims.weight_shape, x.dtype)
     if gy.size == 0 or x.size == 0 or math.prod(dims.weight_shape) == 0:
         gw[...] = 0
@@ -146,7 +162,7 @@ def conv_weight_gradient(
         compute = partial(conv_weight_gradient, op=op, family=family)
         carried.weight_gradient(compute, carrier, dims, x, gy, gw)
     else:
-        run(choose("weight_gradient", dims, x.dtype.name, family), x, gy, gw)
+        run(plan or choose("weight_gradient", dims, x.dtype.name, family), x, gy, gw)
     return gw
 
 

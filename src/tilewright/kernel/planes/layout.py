@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes.axes import Axis
+from tilewright.kernel.planes.continuing import continued
 
 Steps = Sequence[int]
 Table = npt.NDArray[Any]
@@ -47,6 +49,7 @@ class Layout:
         unit: elements of a packed place: 1, or a vector of channels.
         width: elements of a vector.
         slack: elements that may be written or read behind a phase.
+        mode: what stands in the padding.
     """
 
     def __init__(
@@ -58,8 +61,9 @@ class Layout:
         unit: int,
         width: int,
         slack: int,
+        mode: str = ZEROS,
     ) -> None:
-        self.axes, self.block = list(axes), block
+        self.axes, self.block, self.mode = list(axes), block, mode
         self.x_steps, self.y_steps, self.unit, self.width = x_steps, y_steps, unit, width
         self.extent = [size + axis.reach for size, axis in zip(block, axes, strict=True)]
         if unit == 1:
@@ -127,7 +131,8 @@ class Layout:
     def lines(self, block: Block) -> Table:
         """What is to be packed, in the order of where it goes: where the samples' line begins, and where to.
 
-        The source of a line of padding is :data:`NOWHERE`.
+        The source of a line of padding is :data:`NOWHERE`, unless padding continues the samples: then it is
+        another of their lines.
         """
         leads = self.axes[:-1]
         found = []
@@ -136,6 +141,8 @@ class Layout:
             there = np.ones((1,) * len(leads), bool)
             for one, (axis, phase) in enumerate(zip(leads, phases, strict=True)):
                 samples = axis.samples(phase, block.first[one], block.count[one] + axis.reach)
+                if self.mode != ZEROS:
+                    samples = continued(samples, axis.size, self.mode)
                 shape = self._along(one, len(samples))
                 source = source + (samples * self.x_steps[one]).reshape(shape)
                 there = there & ((samples >= 0) & (samples < axis.size)).reshape(shape)
@@ -179,6 +186,24 @@ class Layout:
             low, high, sample = axis.valid(phase, block.first[-1], count)
             found.append((low, high, sample * self.x_steps[-1]))
         return np.array(found, np.int64)
+
+    def ends(self, block: Block) -> Table:
+        """Where padding continues the samples of a line: how many places, and of each its sample and itself.
+
+        Entries have three words, as those of :meth:`columns`, behind which they stand.
+        """
+        axis = self.axes[-1]
+        count = block.count[-1] + axis.reach
+        found = []
+        for phase in range(len(axis.in_phases)):
+            low, high, _ = axis.valid(phase, block.first[-1], count)
+            samples = continued(axis.samples(phase, block.first[-1], count), axis.size, self.mode)
+            places = np.arange(count)
+            pad = (places < low) | (places >= high)
+            to = (phase * self.phase + places) * self.unit
+            found.append(np.stack([samples * self.x_steps[-1], to, np.zeros_like(to)], axis=1)[pad])
+        entries = np.concatenate(found)
+        return np.concatenate([np.array([[len(entries), 0, 0]], np.int64), entries])
 
     def runs(self, block: Block, by_channels: bool, to_scratch: bool) -> Table:
         """What is computed in one go: a line and its neighbours.

@@ -9,6 +9,10 @@ Definition, for every line of a table and every phase f of the last axis:
 Schedules: ``one`` (samples follow each other), ``two`` (every second), ``both`` (two
 phases of every second, read at once), ``any``; by ``channels`` a place is a
 vector of neighbouring channels, of which the first ``lanes`` are there.
+
+Where padding continues the samples (``around``), the table of columns goes on behind the last phase: how many
+places of a line are padding, and of each the sample that it is a copy of, and where it goes. They are filled
+in one by one; there are few.
 """
 
 from __future__ import annotations
@@ -49,14 +53,14 @@ SCHEDULES = ("one", "two", "both", "any", "channels")
 FEW_VECTORS = 2
 
 
-def name(scalar: str, schedule: str) -> str:
+def name(scalar: str, schedule: str, around: bool = False) -> str:
     """The symbol of the function."""
-    return f"pack_planes_{scalar}_{schedule}"
+    return f"pack_planes_{scalar}_{schedule}{'_around' if around else ''}"
 
 
-def emit(target: Target, scalar: str, schedule: str) -> str:
-    """The function."""
-    f = Function(name(scalar, schedule), target, ARGUMENTS)
+def emit(target: Target, scalar: str, schedule: str, around: bool = False) -> str:
+    """The function; ``around``: padding continues the samples."""
+    f = Function(name(scalar, schedule, around), target, ARGUMENTS)
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     fill = splat(f, f.convert(f["fill"], scalar), width)
@@ -72,6 +76,8 @@ def emit(target: Target, scalar: str, schedule: str) -> str:
             work.vector_by_vector()
         with f.when(few.equals(0)):
             work.line_by_line()
+    if around:
+        work.ends()
     f.give()
     return f.text()
 
@@ -155,6 +161,23 @@ class _Pack:
                         here = f.at(at, self.scalar, source, wild=True)
                         found.no(line.read(here, masks))
                     f.store(found.result, to_here, place)
+
+    def ends(self) -> None:
+        """The padding of each line: copies of its samples, wherever in the line they are."""
+        f, width, channels = self.f, self.width, self.schedule == "channels"
+        table = f.at(f["columns"], "i64", f["phases"] * 3)
+        count = f.load("i64", table)
+        mask = first_lanes(f, f["lanes"], width)
+        with f.loop(f["count"], name="line_around") as number:
+            source, place = self._entry(number)
+            x, to = f.at(f["x"], self.scalar, source, wild=True), f.at(f["to"], self.scalar, place)
+            with f.loop(count + 1, start=f.integer(1), name="end") as end:
+                sample, here = (f.load("i64", table, end * 3 + i) for i in range(2))
+                if channels:
+                    at = f.at(x, self.scalar, sample, wild=True)
+                    f.store(masked_load(f, self.type, at, mask), to, here)
+                else:
+                    f.store(f.load(self.scalar, x, sample), to, here)
 
     def _entry(self, number: Value) -> tuple[Value, Value]:
         f = self.f

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
+from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes import driver, pack, put, taps, turn
 from tilewright.kernel.planes.axes import NONE, Axis, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
@@ -105,8 +106,9 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         block = (*block[:-1], min(up(block[-1], width), axes[-1].count))
     # Neighbours beyond the last are not computed, but vectors reach beyond a line's last place.
     slack = 2 * width
-    layout = Layout(axes, block, x_steps, y_steps, unit, width, slack)
+    layout = Layout(axes, block, x_steps, y_steps, unit, width, slack, dims.padding_mode)
     both = through and axes[-1].out_step == 2 and y_steps[-1] == 1
+    around = dims.padding_mode != ZEROS
     # -- tables
     tables = Tables("lines", "columns", "runs", "stores")
     for one in layout.blocks():
@@ -120,7 +122,9 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
             continue
         tables.add(
             lines=layout.lines(one),
-            columns=layout.columns(one),
+            columns=np.concatenate([layout.columns(one), layout.ends(one)])
+            if around
+            else layout.columns(one),
             runs=layout.runs(one, by_channels, through),
             stores=layout.stores_of_both(one) if both else layout.stores(one) if through else None,
         )
@@ -162,7 +166,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     # -- functions
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
-    if schedule == "two" and phases_follow(tables):
+    if schedule == "two" and phases_follow(layout):
         schedule = "both"
     put_step = axes[-1].out_step * y_steps[-1]
     if by_channels:
@@ -181,7 +185,10 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     rest = outputs % at_once
     kernels: Kernels = {
         "driver": (driver.name(scalar), lambda t: driver.emit(t, scalar)),
-        "pack": (pack.name(scalar, schedule), lambda t: pack.emit(t, scalar, schedule)),
+        "pack": (
+            pack.name(scalar, schedule, around),
+            lambda t: pack.emit(t, scalar, schedule, around),
+        ),
         "sum": (
             taps.name(scalar, side, at_once, found.heights, act, sums_past),
             lambda t: taps.emit(t, scalar, side, at_once, found.heights, act, sums_past),
@@ -251,11 +258,11 @@ def _past(problem: Problem, axes: list[Axis], y_steps: Steps, target: Target) ->
     )
 
 
-def phases_follow(tables: Tables) -> bool:
+def phases_follow(layout: Layout) -> bool:
     """Whether the last axis has two phases, of which the second's samples lie right behind the first's."""
-    columns = tables.words()["columns"]
-    if len(columns) != 2 * tables.count:
+    if len(layout.axes[-1].in_phases) != 2:
         return False
+    columns = np.concatenate([layout.columns(one) for one in layout.blocks()])
     low, high, start = columns.reshape(-1, 2, 3).transpose(2, 0, 1)
     begins = start - 2 * low
     return bool((high > low).all() and (begins[:, 1] == begins[:, 0] + 1).all())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.geometry import ConvDims
+from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes import dots, pack, turn, weights_driver
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
@@ -79,7 +80,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         block = tuple(axis.count for axis in axes)
         g_steps = tuple(width * step for step in without_gaps([axis.written for axis in axes]))
     slack = 2 * width
-    layout = Layout(axes, block, x_steps, g_steps, unit, width, slack)
+    layout = Layout(axes, block, x_steps, g_steps, unit, width, slack, dims.padding_mode)
+    around = dims.padding_mode != ZEROS
     tables = Tables("lines", "columns", "g_lines", "g_columns", "runs")
     for one in layout.blocks():
         g_lines = g_columns = None
@@ -103,7 +105,9 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
             runs = layout.lines_through(one)[:, [0, 0, 1]]
         tables.add(
             lines=layout.lines(one),
-            columns=layout.columns(one),
+            columns=np.concatenate([layout.columns(one), layout.ends(one)])
+            if around
+            else layout.columns(one),
             g_lines=g_lines,
             g_columns=g_columns,
             runs=runs,
@@ -135,13 +139,16 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     x_step, g_step = axes[-1].in_step * x_steps[-1], g_steps[-1]
     schedules = {1: "one", 2: "two"}
     schedule = "channels" if by_channels else schedules.get(x_step, "any")
-    if schedule == "two" and phases_follow(tables):
+    if schedule == "two" and phases_follow(layout):
         schedule = "both"
     side = "channels" if by_channels else "pixels"
     rest = outputs % at_once
     kernels: Kernels = {
         "driver": (weights_driver.name(scalar, side), lambda t: weights_driver.emit(t, scalar, side)),
-        "pack": (pack.name(scalar, schedule), lambda t: pack.emit(t, scalar, schedule)),
+        "pack": (
+            pack.name(scalar, schedule, around),
+            lambda t: pack.emit(t, scalar, schedule, around),
+        ),
         "dot": (
             dots.name(scalar, side, at_once, taps_at_once),
             lambda t: dots.emit(t, scalar, side, at_once, taps_at_once),
