@@ -8,7 +8,8 @@ from compare import assert_same
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilewright.op.pad import Run, pad, pad_gradient, padded_shape, runs, source_index
+from tilewright.op.moved import Run, runs
+from tilewright.op.pad import pad, pad_gradient, padded_shape, source_index
 
 _EXACT = {"rtol": 0, "atol": 0, "reason": "indices"}
 

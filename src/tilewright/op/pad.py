@@ -16,16 +16,19 @@ fold at the ends of the axis as it was. (PyTorch does the same.)
 from __future__ import annotations
 
 import cmath
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import sys
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, ShapeError, describe
-from tilewright.op import memory
+from tilewright.kernel.sampling.tables import Matrix
+from tilewright.op import memory, sampled
 from tilewright.op.arrays import MULTIPLIED, check_array
 from tilewright.op.kinds import is_bfloat16, is_half, sum_dtype
+from tilewright.op.moved import OUTSIDE, Index, runs, taken
 
 Array = npt.NDArray[Any]
 #: (before, after) for each of the last axes, in the order of the axes.
@@ -34,26 +37,6 @@ Pairs = tuple[tuple[int, int], ...]
 MODES = ("constant", "reflect", "replicate", "circular")
 #: What can be moved about.
 DTYPES = (*MULTIPLIED, "bool")
-
-
-class Run(NamedTuple):
-    """``length`` outputs from ``at`` on that take inputs from ``source`` on, ``step`` (−1, 0 or 1) apart."""
-
-    at: int
-    length: int
-    source: int
-    step: int
-
-    def outputs(self) -> slice:
-        """Where the run lies in the output."""
-        return slice(self.at, self.at + self.length)
-
-    def inputs(self) -> slice:
-        """Where the run lies in the input: one element if ``step`` is 0."""
-        if self.step == 0:
-            return slice(self.source, self.source + 1)
-        stop = self.source + self.length * self.step
-        return slice(self.source, stop if stop >= 0 else None, self.step)
 
 
 def source_index(size: int, before: int, after: int, mode: str) -> Array:
@@ -74,22 +57,6 @@ def source_index(size: int, before: int, after: int, mode: str) -> Array:
     period = 2 * (size - 1)
     place %= period
     return np.minimum(place, period - place)
-
-
-def runs(index: Array) -> Iterator[Run]:
-    """An index map as runs of evenly spaced indices: slices instead of single elements."""
-    steps = np.diff(index)
-    changes = np.flatnonzero(np.diff(steps)) + 1
-    at = 0
-    while at < index.size:
-        step = int(steps[at]) if at < steps.size else 0
-        count = 1
-        if at < steps.size and step in (-1, 0, 1):
-            later = np.searchsorted(changes, at, side="right")
-            end = int(changes[later]) if later < changes.size else index.size - 1
-            count = end - at + 1
-        yield Run(at, count, int(index[at]), step if count > 1 else 0)
-        at += count
 
 
 def padded_shape(shape: tuple[int, ...], pairs: Pairs, mode: str, op: str = "pad") -> tuple[int, ...]:
@@ -170,8 +137,12 @@ def pad(x: Array, pairs: Pairs, mode: str = "constant", value: Any = None, op: s
     check_array(x, "input", op, DTYPES)
     shape = padded_shape(x.shape, pairs, mode, op)
     lead = x.ndim - len(pairs)
+    filler = check_value(value, x, op) if mode == "constant" else x.dtype.type(0)
+    if any(map(any, pairs)):
+        y = memory.empty_for(op, shape, x.dtype, x)
+        if _moved(x, y, pairs, mode, filler):
+            return y
     if mode == "constant":
-        filler = check_value(value, x, op)
         y = memory.empty_for(op, shape, x.dtype, x)
         y[...] = filler
         here, there = _overlap(x.shape[lead:], pairs)
@@ -199,12 +170,26 @@ def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "co
     if is_half(g.dtype) and mode != "constant":
         return pad_gradient(g.astype(sum_dtype(g.dtype)), shape, pairs, mode).astype(g.dtype)
     if mode == "constant":
+        if any(map(any, pairs)):
+            # Cropping what was padded, and zeros where it was cropped.
+            result = memory.empty_like(g, shape)
+            if _moved(g, result, tuple((-before, -after) for before, after in pairs), mode, g.dtype.type(0)):
+                return result
         result = memory.zeros_like(g, shape)
         here, there = _overlap(shape[lead:], pairs)
         result[here] = g[there]
         return result
+    if any(map(any, pairs)) and g.size:
+        result = memory.empty_like(g, shape)
+        steps = [
+            (axis, _collecting(shape[axis], *pair, mode))
+            for axis, pair in enumerate(pairs, start=lead)
+            if any(pair)
+        ]
+        if sampled.along("pad", g, result, steps):
+            return result
     result = g
-    for axis, (before, after) in reversed(list(enumerate(pairs, start=lead))):
+    for axis, (before, after) in enumerate(pairs, start=lead):
         if (before, after) != (0, 0):
             given = np.moveaxis(result, axis, 0)
             result = memory.zeros_like(result, (*result.shape[:axis], shape[axis], *result.shape[axis + 1 :]))
@@ -214,6 +199,15 @@ def pad_gradient(g: Array, shape: tuple[int, ...], pairs: Pairs, mode: str = "co
                     part = given[run.outputs()]
                     collected[run.inputs()] += part if run.step else _total(part)
     return memory.copy(g) if result is g else result
+
+
+@lru_cache(maxsize=256)
+def _collecting(size: int, before: int, after: int, mode: str) -> Matrix:
+    """The matrix by which an axis collects its gradient."""
+    index = source_index(size, before, after, mode)
+    order = np.argsort(index, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(index, minlength=size))])
+    return Matrix(len(index), starts.astype(np.int64), order.astype(np.int64), np.ones(len(index)))
 
 
 def _total(rows: Array) -> Array:
@@ -228,6 +222,24 @@ def _total(rows: Array) -> Array:
             added[-1:] += rows[-1:]
         rows = added
     return rows
+
+
+def _moved(x: Array, y: Array, pairs: Pairs, mode: str, filler: Any) -> bool:
+    """Pads in one compiled pass; False if NumPy had better."""
+    lead = x.ndim - len(pairs)
+
+    def taken_along(axis: int) -> Index | None:
+        if axis < lead or not any(pairs[axis - lead]):
+            return None
+        n, (before, after) = x.shape[axis], pairs[axis - lead]
+        if mode != "constant":
+            return source_index(n, before, after, mode)
+        place = np.arange(-before, n + after)
+        return np.where((place >= 0) & (place < n), place, OUTSIDE)
+
+    bits = np.asarray(filler, x.dtype).reshape(1).view(np.uint8)
+    word = int.from_bytes(bits[:8].tobytes(), sys.byteorder, signed=True) if bits.any() else 0
+    return taken(x, y, taken_along, (x.ndim, pairs, mode), word)
 
 
 def _overlap(sizes: tuple[int, ...], pairs: Pairs) -> tuple[Any, Any]:

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from tilewright.errors import DtypeError, describe
 from tilewright.geometry.resample import MOVING, AxisSampling
-from tilewright.op import memory
+from tilewright.kernel.sampling.tables import Matrix
+from tilewright.op import memory, sampled
 from tilewright.op.arrays import FLOATS, check_array
 from tilewright.op.kinds import COMPLEX, HALVES, sum_dtype
 from tilewright.op.pad import DTYPES
@@ -77,7 +78,7 @@ def resample(x: Array, axes: Sequence[AxisSampling], *, op: str = "interpolate")
     shape = (*x.shape[:lead], *(axis.output for axis in axes))
     y = memory.empty_for(op, shape, x.dtype, x)
     if y.size:
-        _apply(x, y, [(lead + i, operator(axes[i])) for i in _order(axes)], op)
+        _apply(x, y, [(lead + i, axes[i], False) for i in _order(axes)], op)
     return y
 
 
@@ -89,7 +90,7 @@ def resample_gradient(
     lead = len(shape) - len(axes)
     x = memory.empty_for(op, shape, g.dtype, g)
     if x.size:
-        _apply(g, x, [(lead + i, adjoint(axes[i])) for i in reversed(_order(axes))], op)
+        _apply(g, x, [(lead + i, axes[i], True) for i in reversed(_order(axes))], op)
     return x
 
 
@@ -106,13 +107,16 @@ def _order(axes: Sequence[AxisSampling]) -> list[int]:
     return sorted(range(len(axes)), key=work)
 
 
-def _apply(x: Array, y: Array, steps: list[tuple[int, Operator]], op: str) -> None:
-    """Writes to y what operators along axes make of x, one after the other."""
+def _apply(x: Array, y: Array, samplings: list[tuple[int, AxisSampling, bool]], op: str) -> None:
+    """Writes to y what axes sampled anew make of x, one after the other; with True, the adjoint."""
+    if sampled.along(op, x, y, [(axis, matrix_of(sampling, turned)) for axis, sampling, turned in samplings]):
+        return
     # The axes from the widest stride to the narrowest: rows are then contiguous.
     order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
     work = np.ascontiguousarray(x.transpose(order), sum_dtype(x.dtype))
     result = y.transpose(order)
-    steps = [(order.index(axis), matrix) for axis, matrix in steps if not matrix.same]
+    operators = [(order.index(axis), operator(sampling, turned)) for axis, sampling, turned in samplings]
+    steps = [(place, matrix) for place, matrix in operators if not matrix.same]
     for number, (place, matrix) in enumerate(steps, start=1):
         sizes = (*work.shape[:place], matrix.height, *work.shape[place + 1 :])
         if number == len(steps) and result.dtype == work.dtype and result.flags.c_contiguous:
@@ -153,14 +157,30 @@ def _multiply(matrix: Operator, x: Array, y: Array) -> None:
                 out[:, layer.rows] += part
 
 
-def operator(axis: AxisSampling) -> Operator:
-    """The matrix (outputs × inputs) of an axis."""
-    return _known(axis, False) if max(axis.size, axis.output) <= _LONGEST_KNOWN else _made(axis, False)
+def operator(axis: AxisSampling, transposed: bool = False) -> Operator:
+    """The matrix (outputs × inputs) of an axis, in layers; transposed, if asked."""
+    return _known(axis, transposed) if _is_kept(axis) else _made(axis, transposed)
 
 
 def adjoint(axis: AxisSampling) -> Operator:
-    """The transposed matrix (inputs × outputs) of an axis."""
-    return _known(axis, True) if max(axis.size, axis.output) <= _LONGEST_KNOWN else _made(axis, True)
+    """The transposed matrix (inputs × outputs) of an axis, in layers."""
+    return operator(axis, True)
+
+
+def matrix_of(axis: AxisSampling, transposed: bool = False) -> Matrix:
+    """The same, by rows."""
+    return _known_rows(axis, transposed) if _is_kept(axis) else _by_rows(axis, transposed)
+
+
+def _by_rows(axis: AxisSampling, transposed: bool) -> Matrix:
+    rows, columns, weights = _terms(axis)
+    height, width = axis.output, axis.size
+    if transposed:
+        order = np.argsort(columns, kind="stable")
+        rows, columns, weights = columns[order], rows[order], weights[order]
+        height, width = width, height
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=height))])
+    return Matrix(width, starts.astype(np.int64), columns.astype(np.int64), weights)
 
 
 def _made(axis: AxisSampling, transposed: bool) -> Operator:
@@ -174,6 +194,11 @@ def _made(axis: AxisSampling, transposed: bool) -> Operator:
 # A network has a dozen different axes; the longest that are kept take some 500 KB each.
 _LONGEST_KNOWN = 8192
 _known = lru_cache(maxsize=128)(_made)
+_known_rows = lru_cache(maxsize=128)(_by_rows)
+
+
+def _is_kept(axis: AxisSampling) -> bool:
+    return max(axis.size, axis.output) <= _LONGEST_KNOWN
 
 
 def _terms(axis: AxisSampling) -> tuple[Array, Array, Array]:

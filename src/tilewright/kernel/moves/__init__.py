@@ -1,0 +1,1 @@
+"""Compiled passes that move samples: padding, cropping, unfolding, and back."""

@@ -1,0 +1,1 @@
+"""Compiled sparse matrices along one or two axes: interpolation, adaptive means, padding's gradient."""
