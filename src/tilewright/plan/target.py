@@ -38,6 +38,11 @@ class Target:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def converts_float16(self) -> bool:
+        """Whether there are instructions between float16 and float32."""
+        return self.name != "baseline"
+
 
 # The x86 levels rather than the processor's own name: they are what operating systems agree on, so a home
 # folder that several machines share holds one object for all of them, and bits don't depend on the model.

@@ -1,6 +1,7 @@
 """Structured emission of LLVM: values with operators, loops and branches as ``with`` blocks, vectors."""
 
 from tilewright.kernel.builder.function import Function, Loop
+from tilewright.kernel.builder.halves import labelled
 from tilewright.kernel.builder.values import Value, element, lanes, size_of, vector
 from tilewright.kernel.builder.vectors import (
     first_lanes,
@@ -20,6 +21,7 @@ __all__ = [
     "Value",
     "element",
     "first_lanes",
+    "labelled",
     "lane",
     "lanes",
     "load_columns",

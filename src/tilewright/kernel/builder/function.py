@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
+from tilewright.kernel.builder.halves import as_integers, narrowed, widened
 from tilewright.kernel.builder.values import (
     Number,
     Value,
@@ -40,15 +41,25 @@ class Function:
         target: the processor it is for.
         arguments: names and LLVM types, in order; ``f["name"]`` is the value.
         returns: LLVM type of the result.
+        stored: of arguments that point to halves, which.
     """
 
     def __init__(
-        self, name: str, target: Target, arguments: Mapping[str, str], *, returns: str = "void"
+        self,
+        name: str,
+        target: Target,
+        arguments: Mapping[str, str],
+        *,
+        returns: str = "void",
+        stored: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.target = target
         self.returns = returns
-        self._arguments = {key: Value(self, f"%{key}", type) for key, type in arguments.items()}
+        kinds = stored or {}
+        self._arguments = {
+            key: Value(self, f"%{key}", type, kinds.get(key, "")) for key, type in arguments.items()
+        }
         self._lines: list[str] = []
         self._count = 0
         self._block = "entry"
@@ -118,9 +129,12 @@ class Function:
     def select(self, condition: Value, yes: Value, no: Value | Number) -> Value:
         """``yes`` where the condition holds, else ``no``; lane by lane for vectors."""
         no = self.like(yes, no)
-        return self.result(
+        assert yes.stored == no.stored or "null" in (yes.name, no.name), f"{yes} and {no} differ in memory"
+        found = self.result(
             yes.type, f"select {condition.type} {condition.name}, {yes.type} {yes.name}, {no.type} {no.name}"
         )
+        found.stored = yes.stored or no.stored
+        return found
 
     def least(self, a: Value, b: Value | Number) -> Value:
         """The smaller of two numbers: ``a if a < b else b``, so ``b`` where one is NaN or both are zeros."""
@@ -199,7 +213,16 @@ class Function:
         """
         index = self.integer(index)
         bounds = "" if wild else "inbounds "
-        return self.result("ptr", f"getelementptr {bounds}{type}, ptr {pointer.name}, i64 {index.name}")
+        stored = pointer.stored if type == "float" else ""
+        if stored:
+            type = "i16"
+        found = self.result("ptr", f"getelementptr {bounds}{type}, ptr {pointer.name}, i64 {index.name}")
+        found.stored = stored
+        return found
+
+    def halves(self, pointer: Value, stored: str) -> Value:
+        """The pointer as one to halves, or, without ``stored``, to floats."""
+        return Value(self, pointer.name, "ptr", stored)
 
     def null(self) -> Value:
         """The address that points nowhere."""
@@ -211,8 +234,11 @@ class Function:
         Scalar loop: ``for i in lanes: out[i] = pointer[index + i]``
         """
         address = self._place(pointer, type, index)
-        bytes = align or size_of(element(type))
-        return self.result(type, f"load {type}, ptr {address.name}, align {bytes}")
+        stored = address.stored if element(type) == "float" else ""
+        kind = as_integers(type) if stored else type
+        bytes = align or size_of(element(kind))
+        found = self.result(kind, f"load {kind}, ptr {address.name}, align {bytes}")
+        return widened(self, found, stored) if stored else found
 
     def store(self, value: Value, pointer: Value, index: Integer = 0, *, align: int | None = None) -> None:
         """Writes one value; ``index`` counts in its scalar elements.
@@ -220,6 +246,7 @@ class Function:
         Scalar loop: ``for i in lanes: pointer[index + i] = value[i]``
         """
         address = self._place(pointer, value.type, index)
+        value = self.as_stored(value, address)
         bytes = align or size_of(element(value.type))
         self.emit(f"store {value.type} {value.name}, ptr {address.name}, align {bytes}")
 
@@ -231,6 +258,7 @@ class Function:
         Scalar loop: ``for i in lanes: pointer[index + i] = value[i]``
         """
         address = self._place(pointer, value.type, index)
+        value = self.as_stored(value, address)
         self._behind = "\n!0 = !{i32 1}\n"
         align = size_of(value.type)
         self.emit(f"store {value.type} {value.name}, ptr {address.name}, align {align}, !nontemporal !0")
@@ -248,6 +276,11 @@ class Function:
         self._declared.setdefault(name, f"declare void @{name}(ptr, i32 immarg, i32 immarg, i32 immarg)")
         # To be read (which serves a line that no other core has for writing too), into all caches, as data.
         self.emit(f"call void @{name}({pointer}, i32 0, i32 3, i32 1)")
+
+    def as_stored(self, value: Value, pointer: Value) -> Value:
+        """A value as it lies in memory where the pointer points to."""
+        stored = pointer.stored if element(value.type) == "float" else ""
+        return narrowed(self, value, stored) if stored else value
 
     def _place(self, pointer: Value, type: str, index: Integer) -> Value:
         return pointer if isinstance(index, int) and index == 0 else self.at(pointer, element(type), index)

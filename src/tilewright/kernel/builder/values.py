@@ -20,14 +20,19 @@ _BYTES = {"float": 4, "double": 8, "ptr": 8, "i1": 1, "i8": 1, "i16": 2, "i32": 
 
 
 class Value:
-    """One result of the function ``of``: its LLVM name (or constant) and its LLVM type."""
+    """One result of the function ``of``: its LLVM name (or constant) and its LLVM type.
 
-    __slots__ = ("name", "of", "type")
+    Of a pointer, ``stored`` says what lies in memory where floats are read and written: "" for floats, or one
+    of :data:`~tilewright.kernel.builder.halves.STORED`. Pointers made from it say the same.
+    """
 
-    def __init__(self, of: Function, name: str, type: str) -> None:
+    __slots__ = ("name", "of", "stored", "type")
+
+    def __init__(self, of: Function, name: str, type: str, stored: str = "") -> None:
         self.of = of
         self.name = name
         self.type = type
+        self.stored = stored
 
     def __repr__(self) -> str:
         return f"{self.type} {self.name}"
@@ -152,12 +157,12 @@ def size_of(type: str) -> int:
 
 
 def overload(type: str) -> str:
-    """How a float type, or a vector of floats, is written in the name of an intrinsic.
+    """How a type, or a vector of it, is written in the name of an intrinsic.
 
     >>> overload("<16 x float>"), overload("double")
     ('v16f32', 'f64')
     """
-    scalar = {"float": "f32", "double": "f64"}[element(type)]
+    scalar = {"float": "f32", "double": "f64"}.get(element(type), element(type))
     return scalar if type == element(type) else f"v{lanes(type)}{scalar}"
 
 

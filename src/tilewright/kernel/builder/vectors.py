@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tilewright.kernel.builder.function import Function
+from tilewright.kernel.builder.halves import as_integers, widened
 from tilewright.kernel.builder.values import Number, Value, element, lanes, overload, size_of, vector
 
 
@@ -67,14 +68,17 @@ def load_columns(f: Function, type: str, rows: Sequence[Value]) -> list[Value]:
     as turning over a square of whole vectors.
     """
     few = 16 // size_of(element(type))
-    pieces = [f.load(vector(few, element(type)), row) for row in rows]
+    stored = rows[0].stored
+    # Halves are widened a vector at a time, when they have been put together.
+    piece = vector(few, "i16" if stored else element(type))
+    pieces = [f.load(piece, row) for row in rows]
     joined = []
     for i in range(few):
         parts = pieces[i::few]
         while len(parts) > 1:
             every = range(2 * lanes(parts[0].type))
             parts = [shuffle(f, a, b, every) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        joined.append(parts[0])
+        joined.append(widened(f, parts[0], stored) if stored else parts[0])
     starts = range(0, len(rows), few)
     low = [start + place for start in starts for i in range(few // 2) for place in (i, len(rows) + i)]
     high = [place + few // 2 for place in low]
@@ -109,14 +113,23 @@ def first_lanes(f: Function, count: Value, width: int) -> Value:
     return Value(f, numbers, type) < splat(f, f.convert(count, "i32"), width)
 
 
-def masked_load(f: Function, type: str, pointer: Value, mask: Value, other: Number = 0) -> Value:
+def masked_load(f: Function, type: str, pointer: Value, mask: Value, other: Value | Number = 0) -> Value:
     """Lanes where the mask is true, ``other`` elsewhere; memory under false lanes is not touched.
 
     Scalar loop: ``for i in lanes: out[i] = pointer[i] if mask[i] else other``
     """
+    if pointer.stored and element(type) == "float":
+        kind = as_integers(type)
+        name = f"llvm.masked.load.{overload(kind)}.p0"
+        raw = f.intrinsic(name, kind, pointer, f.number("i32", 2), mask, f.number(kind, 0))
+        found = widened(f, raw, pointer.stored)
+        # Zeros are zeros in all kinds.
+        zero = not isinstance(other, Value) and other == 0
+        return found if zero else f.select(mask, found, f.like(found, other))
     align = f.number("i32", size_of(element(type)))
     name = f"llvm.masked.load.{overload(type)}.p0"
-    return f.intrinsic(name, type, pointer, align, mask, f.number(type, other))
+    value = other if isinstance(other, Value) else f.number(type, other)
+    return f.intrinsic(name, type, pointer, align, mask, value)
 
 
 def masked_store(f: Function, value: Value, pointer: Value, mask: Value) -> None:
@@ -124,5 +137,6 @@ def masked_store(f: Function, value: Value, pointer: Value, mask: Value) -> None
 
     Scalar loop: ``for i in lanes: if mask[i]: pointer[i] = value[i]``
     """
+    value = f.as_stored(value, pointer)
     align = f.number("i32", size_of(element(value.type)))
     f.intrinsic_without_result(f"llvm.masked.store.{overload(value.type)}.p0", value, pointer, align, mask)
