@@ -20,10 +20,11 @@ import numpy as np
 from tilewright.autograd import rules_window as _rules  # noqa: F401 - puts the rules into the table
 from tilewright.autograd.tape import apply
 from tilewright.autograd.tensor import Tensor
-from tilewright.functional.extending import ZEROS, extend
+from tilewright.functional.extending import extend
 from tilewright.functional.masking import masked
 from tilewright.functional.operands import Operand, check_operand, conv_operands
 from tilewright.geometry import ConvDims
+from tilewright.geometry.padding import ZEROS
 from tilewright.op import calls
 from tilewright.op.arrays import MULTIPLIED
 

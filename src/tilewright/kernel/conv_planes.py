@@ -18,6 +18,7 @@ from tilewright.kernel.planes import weights_program
 from tilewright.kernel.planes.continuing import continued
 from tilewright.kernel.planes.program import Problem, packed_places, program, without_gaps
 from tilewright.kernel.planes.weights_program import WeightProblem, WeightProgram
+from tilewright.kernel.stored import rounded_to, single, stored_of
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.plan import Plan, choose
 from tilewright.plan.target import named
@@ -47,14 +48,14 @@ def forward(
 ) -> None:
     """Writes activation(x ⋆ w + bias) into ``y``."""
     x = readable(x)
-    found = program_for(plan, x.strides, y.strides, activation, slope, _aligned(y))
+    found = program_for(plan, x.strides, y.strides, activation, slope, _aligned(y), stored_of(x.dtype))
     _run(found, x, w, bias, y)
 
 
 def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None = None) -> None:
     """Writes the gradient of the input into ``gx``; with ``bias``, a transposed convolution."""
     gy = readable(gy)
-    found = program_for(plan, gy.strides, gx.strides, aligned=_aligned(gx))
+    found = program_for(plan, gy.strides, gx.strides, aligned=_aligned(gx), stored=stored_of(gy.dtype))
     _run(found, gy, w, bias, gx)
 
 
@@ -65,23 +66,36 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     zeros between lines, and that makes NaN of an infinite one.
     """
     x, gy = readable(x), readable(gy)
-    found = _weight_program(plan, x.strides, gy.strides)
+    found = _weight_program(plan, x.strides, gy.strides, stored_of(x.dtype))
     shape = (found.shares, *gw.shape)
     if found.program.about["side"] == "by_channels":
         shape = (found.shares, gw.size // gw.shape[0], found.padded)
-    shares = buffers.empty(shape, gw.dtype)
+    shares = buffers.empty(shape, np.dtype(plan.dtype))
     found.program.run(address(x), address(gy), address(shares), 0)
     total = shares[0] if found.shares == 1 else np.add.reduce(shares, axis=0)
     if found.program.about["side"] == "by_channels":
         total = total[:, : gw.shape[0]].T.reshape(gw.shape)
     elif not np.isfinite(total).all():
-        dims = _conv(plan)
-        if dims.padding_mode != ZEROS:
-            x, dims = padded(dims, x)
+        total = _by_definition(plan, x, gy)
+    rounded_to(total, gw)
+
+
+def _by_definition(plan: Plan, x: Array, gy: Array) -> Array:
+    """The gradient of the weights in the dtype of the plan, whatever it is."""
+    dims = _conv(plan)
+    total = np.zeros(dims.weight_shape, plan.dtype)
+    if dims.padding_mode != ZEROS:
+        x, dims = padded(dims, x)
+    if x.dtype == total.dtype:
         exact = choose("weight_gradient", dims, plan.dtype, "numpy-windows")
-        conv_windows.weight_gradient(exact, x, gy, gw)
-        return
-    np.copyto(gw, total)
+        conv_windows.weight_gradient(exact, x, gy, total)
+        return total
+    one = choose("weight_gradient", dims.with_batch(1), plan.dtype, "numpy-windows")
+    share = np.empty_like(total)
+    for n in range(len(x)):
+        conv_windows.weight_gradient(one, single(x[n : n + 1]), single(gy[n : n + 1]), share)
+        total += share
+    return total
 
 
 def padded(dims: ConvDims, x: Array) -> tuple[Array, ConvDims]:
@@ -93,9 +107,9 @@ def padded(dims: ConvDims, x: Array) -> tuple[Array, ConvDims]:
 
 
 def _run(found: Program, x: Array, w: Array, bias: Array | None, y: Array) -> None:
-    w = np.ascontiguousarray(w)
+    w = single(w)
     if bias is not None:
-        bias = np.ascontiguousarray(bias)
+        bias = single(bias)
     found.run(address(x), address(w), 0 if bias is None else address(bias), address(y))
 
 
@@ -119,12 +133,14 @@ def program_for(
     activation: str = "none",
     slope: float = 0.0,
     aligned: bool = True,
+    stored: str = "",
 ) -> Program:
     """The program that computes a plan on arrays with these strides (in bytes).
 
-    ``aligned``: what is written begins where large arrays of :mod:`tilewright.kernel.buffers` do.
+    ``aligned``: what is written begins where large arrays of :mod:`tilewright.kernel.buffers` do. ``stored``:
+    what kind of halves the arrays are, if they are.
     """
-    problem = _problem(plan, x_strides, y_strides, activation, slope)
+    problem = _problem(plan, x_strides, y_strides, activation, slope, stored)
     return program(replace(problem, aligned=aligned), named(plan.target))
 
 
@@ -148,8 +164,10 @@ def outline(
 
 
 @lru_cache(maxsize=_PROGRAMS)
-def _weight_program(plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]) -> WeightProgram:
-    return weights_program.program(_weight_problem(plan, x_strides, gy_strides), named(plan.target))
+def _weight_program(
+    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...], stored: str
+) -> WeightProgram:
+    return weights_program.program(_weight_problem(plan, x_strides, gy_strides, stored), named(plan.target))
 
 
 def forget() -> None:
@@ -158,19 +176,29 @@ def forget() -> None:
     _weight_program.cache_clear()
 
 
-def _weight_problem(plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]) -> WeightProblem:
+def _weight_problem(
+    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...], stored: str = ""
+) -> WeightProblem:
     dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
-    x_steps, g_steps = _steps(x_strides, itemsize), _steps(gy_strides, itemsize)
+    lying = 2 if stored else itemsize
+    x_steps, g_steps = _steps(x_strides, lying), _steps(gy_strides, lying)
     width = named(plan.target).vector_bytes // itemsize
     turned = _turned(dims, x_steps, g_steps, width, TURNED_WEIGHTS)
-    return WeightProblem(dims, plan.dtype, x_steps, g_steps, _by_channels(dims, x_steps, g_steps), turned)
+    by_channels = _by_channels(dims, x_steps, g_steps)
+    return WeightProblem(dims, plan.dtype, x_steps, g_steps, by_channels, turned, stored)
 
 
 def _problem(
-    plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ...], activation: str, slope: float
+    plan: Plan,
+    x_strides: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    activation: str,
+    slope: float,
+    stored: str = "",
 ) -> Problem:
     dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
-    x_steps, y_steps = _steps(x_strides, itemsize), _steps(y_strides, itemsize)
+    lying = 2 if stored else itemsize
+    x_steps, y_steps = _steps(x_strides, lying), _steps(y_strides, lying)
     backwards = plan.operation == "data_gradient"
     form = dims.adjoint() if backwards else dims
     width = named(plan.target).vector_bytes // itemsize
@@ -185,6 +213,7 @@ def _problem(
         activation,
         slope,
         turned=_turned(form, x_steps, y_steps, width, longest),
+        stored=stored,
     )
 
 

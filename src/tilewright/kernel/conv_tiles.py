@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers
 from tilewright.kernel.addresses import address
+from tilewright.kernel.stored import rounded_to, single, stored_of
 from tilewright.kernel.tiles import (
     convolve,
     direct,
@@ -43,14 +44,14 @@ def forward(
 ) -> None:
     """Writes activation(x ⋆ w + bias) into ``y``."""
     x = _readable(x)
-    program = program_for(plan, x.strides, y.strides, activation, slope)
+    program = program_for(plan, x.strides, y.strides, activation, slope, stored_of(x.dtype))
     _run(program, x, np.ascontiguousarray(w), bias, y)
 
 
 def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None = None) -> None:
     """Writes the gradient of the input into ``gx``; with ``bias``, a transposed convolution."""
     gy = _readable(gy)
-    program = program_for(plan, gy.strides, gx.strides)
+    program = program_for(plan, gy.strides, gx.strides, stored=stored_of(gy.dtype))
     if bias is not None and _as_product(plan, _steps(gx.strides, gx.itemsize)):
         # The outputs of the product are all places of all channels.
         bias = np.repeat(bias, _conv(plan).taps)
@@ -60,28 +61,36 @@ def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None
 def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     """Writes the gradient of the weights into ``gw``: the shares of the sum, added in order."""
     x, gy = _readable(x), _readable(gy)
-    found = _weight_program(plan, x.strides, gy.strides)
+    dtype, stored = np.dtype(plan.dtype), stored_of(x.dtype)
+    if stored and _reads_rows(plan, x.strides, gy.strides, stored):
+        # A few rows, of which nothing is packed.
+        x, gy, stored = x.astype(dtype), gy.astype(dtype), ""
+    found = _weight_program(plan, x.strides, gy.strides, stored)
     if found.exchanged:
         outputs = gw.shape[0]
-        shares = buffers.empty((found.shares, gw.size // outputs, outputs), gw.dtype)
+        shares = buffers.empty((found.shares, gw.size // outputs, outputs), dtype)
         found.program.run(address(gy), address(x), address(shares), 0)
-        total = buffers.empty(shares.shape[1:], gw.dtype)
+        total = buffers.empty(shares.shape[1:], dtype)
         np.add.reduce(shares, axis=0, out=total)
-        np.copyto(gw, total.T.reshape(gw.shape))
+        rounded_to(total.T.reshape(gw.shape), gw)
         return
-    if found.shares == 1 and gw.flags.c_contiguous and gw.flags.aligned:
+    alike = gw.dtype == dtype
+    if alike and found.shares == 1 and gw.flags.c_contiguous and gw.flags.aligned:
         found.program.run(address(x), address(gy), address(gw), 0)
         return
-    shares = buffers.empty((found.shares, *gw.shape), gw.dtype)
+    shares = buffers.empty((found.shares, *gw.shape), dtype)
     found.program.run(address(x), address(gy), address(shares), 0)
-    np.add.reduce(shares, axis=0, out=gw)
+    if alike:
+        np.add.reduce(shares, axis=0, out=gw)
+    else:
+        rounded_to(shares[0] if found.shares == 1 else np.add.reduce(shares, axis=0), gw)
 
 
 def _run(program: Program, x: Array, w: Array, bias: Array | None, y: Array) -> None:
     if bias is None:
         program.run(address(x), address(w), 0, address(y))
         return
-    bias = np.ascontiguousarray(bias)
+    bias = single(bias)
     program.run(address(x), address(w), address(bias), address(y))
 
 
@@ -99,9 +108,10 @@ def program_for(
     y_strides: tuple[int, ...],
     activation: str = "none",
     slope: float = 0.0,
+    stored: str = "",
 ) -> Program:
-    """The program that computes a plan on arrays with these strides (in bytes)."""
-    problem = _problem(plan, x_strides, y_strides, activation, slope)
+    """The program that computes a plan on arrays with these strides (in bytes), of halves if ``stored``."""
+    problem = _problem(plan, x_strides, y_strides, activation, slope, stored)
     return _maker(plan, problem)(problem, named(plan.target))
 
 
@@ -131,8 +141,9 @@ def _problem(
     y_strides: tuple[int, ...],
     activation: str,
     slope: float,
+    stored: str = "",
 ) -> Problem:
-    dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
+    dims, itemsize = _conv(plan), 2 if stored else np.dtype(plan.dtype).itemsize
     backwards = plan.operation == "data_gradient"
     x_steps, y_steps = _steps(x_strides, itemsize), _steps(y_strides, itemsize)
     side = None if plan.family == "tiles-pointwise" else plan.side
@@ -149,25 +160,33 @@ def _problem(
         side,
         activation,
         slope,
+        stored,
     )
 
 
 @lru_cache(maxsize=_PROGRAMS)
 def _weight_program(
-    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]
+    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...], stored: str
 ) -> weights.WeightProgram:
-    problem = _weight_problem(plan, x_strides, gy_strides)
+    problem = _weight_problem(plan, x_strides, gy_strides, stored)
     return _weight_maker(plan, problem)(problem, named(plan.target))
 
 
+@lru_cache(maxsize=_PROGRAMS)
+def _reads_rows(plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...], stored: str) -> bool:
+    """Whether both operands are read where they lie."""
+    problem = _weight_problem(plan, x_strides, gy_strides, stored)
+    return plan.family != "tiles-winograd" and outer_weights.serves(problem, named(plan.target))
+
+
 def _weight_problem(
-    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...]
+    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...], stored: str = ""
 ) -> weights.WeightProblem:
-    dims, itemsize = _conv(plan), np.dtype(plan.dtype).itemsize
+    dims, itemsize = _conv(plan), 2 if stored else np.dtype(plan.dtype).itemsize
     x_steps, gy_steps = _steps(x_strides, itemsize), _steps(gy_strides, itemsize)
     if _as_product(plan, x_steps):
         dims, x_steps, gy_steps = product_of(dims), _features(x_steps), _samples(gy_steps)
-    return weights.WeightProblem(dims, plan.dtype, x_steps, gy_steps)
+    return weights.WeightProblem(dims, plan.dtype, x_steps, gy_steps, stored)
 
 
 def _maker(plan: Plan, problem: Problem) -> Callable[..., Program]:
@@ -230,6 +249,7 @@ def forget() -> None:
     """Forget all programs: the next are made by the numbers of ``tilewright.plan.tiles`` as they are then."""
     program_for.cache_clear()
     _weight_program.cache_clear()
+    _reads_rows.cache_clear()
 
 
 def _conv(plan: Plan) -> ConvDims:

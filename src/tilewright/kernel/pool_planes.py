@@ -14,6 +14,7 @@ from tilewright.kernel.addresses import address
 from tilewright.kernel.conv_planes import readable
 from tilewright.kernel.pools import apart, direct, program, scatter
 from tilewright.kernel.pools.problem import WORK, Problem
+from tilewright.kernel.stored import stored_of
 from tilewright.kernel.tiles.convolve import SCALARS, Program
 from tilewright.plan import Plan
 from tilewright.plan.planes import pool_packs
@@ -29,12 +30,13 @@ def max_pool(plan: Plan, x: Array, y: Array, indices: Array | None) -> None:
     """Writes the largest sample of each window into ``y``, its flat position into ``indices`` if given."""
     x = _in_lines(plan, readable(x), y)
     if indices is None:
-        program_for(plan, "max", x.strides, y.strides).run(address(x), 0, 0, address(y))
+        alone = program_for(plan, "max", x.strides, y.strides, stored=stored_of(x.dtype))
+        alone.run(address(x), 0, 0, address(y))
         return
     largest, found = y, indices
     if not _lie_alike(y, indices):
         largest, found = _compact_like(y, y.dtype), _compact_like(y, indices.dtype)
-    made = program_for(plan, "max_indices", x.strides, largest.strides)
+    made = program_for(plan, "max_indices", x.strides, largest.strides, stored=stored_of(x.dtype))
     made.run(address(x), address(found), 0, address(largest))
     if found is not indices:
         y[...], indices[...] = largest, found
@@ -45,11 +47,11 @@ def max_pool_gradient(plan: Plan, gy: Array, indices: Array, gx: Array) -> None:
     gy = readable(gy)
     if indices.dtype != np.int64 or indices.shape != gy.shape:
         indices = np.broadcast_to(indices, gy.shape).astype(np.int64)
-    gathering = gradient_program_for(plan, gy.strides, gx.strides)
+    gathering = gathers(plan, gy, gx)
     if gathering is not None:
         if not _lie_alike(gy, indices):
             gy, indices = (_compact_like(gy, array.dtype, array) for array in (gy, indices))
-            gathering = gradient_program_for(plan, gy.strides, gx.strides)
+            gathering = gathers(plan, gy, gx)
             assert gathering is not None, "the channels or the lines still follow each other"
         gathering.run(address(gy), address(indices), 0, address(gx))
         return
@@ -61,6 +63,14 @@ def max_pool_gradient(plan: Plan, gy: Array, indices: Array, gx: Array) -> None:
     else:
         # An index that is none: NumPy says so.
         pool_numpy.max_pool_gradient(plan, gy, indices, gx)
+
+
+def gathers(plan: Plan, gy: Array, gx: Array) -> Program | None:
+    """The program in which every sample gathers its gradient from these, or None if they are scattered.
+
+    What is scattered is added up in ``gx`` itself, which halves are too short for.
+    """
+    return gradient_program_for(plan, readable(gy).strides, gx.strides, stored_of(gy.dtype))
 
 
 def avg_pool(plan: Plan, x: Array, y: Array, divisors: Array) -> None:
@@ -82,7 +92,7 @@ def _mean(plan: Plan, kind: str, x: Array, y: Array, divisors: Array) -> None:
         x = _in_lines(plan, x, y)
     else:
         to = _in_lines(plan, y, x)
-    found = program_for(plan, kind, x.strides, to.strides, each)
+    found = program_for(plan, kind, x.strides, to.strides, each, stored_of(x.dtype))
     found.run(address(x), 0, address(divisors), address(to))
     if to is not y:
         y[...] = to
@@ -142,12 +152,12 @@ def _compact_like(a: Array, dtype: np.dtype[Any], values: Array | None = None) -
 
 @lru_cache(maxsize=_PROGRAMS)
 def gradient_program_for(
-    plan: Plan, gy_strides: tuple[int, ...], gx_strides: tuple[int, ...]
+    plan: Plan, gy_strides: tuple[int, ...], gx_strides: tuple[int, ...], stored: str = ""
 ) -> Program | None:
     """The program in which every sample gathers its gradient, if that is the way on arrays like these."""
-    problem = _problem(plan, "max_gradient", gy_strides, gx_strides, False)
-    gathers = direct.channels_serve(problem) or direct.phases_pay(problem, named(plan.target))
-    return _program(problem, plan, load=True) if gathers else None
+    problem = _problem(plan, "max_gradient", gy_strides, gx_strides, False, stored)
+    serves = direct.channels_serve(problem) or direct.phases_pay(problem, named(plan.target))
+    return _program(problem, plan, load=True) if serves else None
 
 
 @lru_cache(maxsize=_PROGRAMS)
@@ -157,9 +167,10 @@ def program_for(
     x_strides: tuple[int, ...],
     y_strides: tuple[int, ...],
     each: bool = False,
+    stored: str = "",
 ) -> Program:
-    """The program that computes a plan on arrays with these strides (in bytes)."""
-    return _program(_problem(plan, kind, x_strides, y_strides, each), plan, load=True)
+    """The program that computes a plan on arrays with these strides (in bytes), of halves if ``stored``."""
+    return _program(_problem(plan, kind, x_strides, y_strides, each, stored), plan, load=True)
 
 
 def outline(
@@ -180,11 +191,16 @@ def forget() -> None:
 
 
 def _problem(
-    plan: Plan, kind: str, x_strides: tuple[int, ...], y_strides: tuple[int, ...], each: bool
+    plan: Plan,
+    kind: str,
+    x_strides: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    each: bool,
+    stored: str = "",
 ) -> Problem:
-    itemsize = np.dtype(plan.dtype).itemsize
+    itemsize = 2 if stored else np.dtype(plan.dtype).itemsize
     x_steps, y_steps = (tuple(stride // itemsize for stride in strides) for strides in (x_strides, y_strides))
-    return Problem(kind, _pool(plan), plan.dtype, x_steps, y_steps, each)
+    return Problem(kind, _pool(plan), plan.dtype, x_steps, y_steps, each, stored)
 
 
 def _program(problem: Problem, plan: Plan, load: bool) -> Program:

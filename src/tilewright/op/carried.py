@@ -26,13 +26,25 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers
 from tilewright.op import memory
-from tilewright.op.kinds import FLOAT32, FLOAT64, HALVES, real_of
+from tilewright.op.arrays import layout_of
+from tilewright.op.kinds import FLOAT32, FLOAT64, HALVES, is_half, real_of
 from tilewright.op.pieces import by_input, by_output
+from tilewright.plan import Plan, choose
+from tilewright.plan.separable import pays
 
 Array = npt.NDArray[Any]
 #: An operation of :mod:`tilewright.op.conv` on arrays of the carrier's dtype.
 Compute = Callable[..., Array]
 
+# Compiled families that read and write halves themselves.
+_TAKES_HALVES = {
+    "planes",
+    "tiles-pointwise",
+    "tiles-winograd",
+    "tiles-pixels",
+    "tiles-channels",
+    "tiles-weights",
+}
 # Whole numbers up to here, and their sums, are exact in float64.
 _EXACT = 1 << 53
 
@@ -78,6 +90,23 @@ def is_exact(dtype: np.dtype[Any] | str) -> bool:
     """
     # By name: NumPy knows that of bfloat16 only once its package has been imported.
     return str(dtype).startswith(("int", "uint"))
+
+
+def compiled_plan(
+    operation: str, dims: ConvDims, x: Array, family: str | None, *, exact: bool = False
+) -> Plan | None:
+    """The plan of a compiled family that reads and writes halves itself, for an operation that reads x.
+
+    None for other dtypes, and where no compiled family serves, or passes along the axes may: then halves are
+    carried.
+    """
+    if not is_half(x.dtype):
+        return None
+    layout = "channels_first" if operation == "weight_gradient" else layout_of(x)
+    if operation == "forward" and family is None and not exact and pays(dims, FLOAT32.name):
+        return None
+    plan = choose(operation, dims, FLOAT32.name, family, layout, exact=exact)
+    return plan if plan.family in _TAKES_HALVES else None
 
 
 def stand_in(dims: ConvDims, dtype: str, operation: str) -> tuple[ConvDims, str]:

@@ -80,6 +80,9 @@ def conv_forward(
     if dims.reduction == 0 or y.size == 0:
         y[...] = 0 if bias is None else bias.reshape((-1,) + (1,) * dims.rank)
         return activate(y, activation, slope)
+    if (halves := carried.compiled_plan("forward", dims, x, family, exact=exact)) is not None:
+        run(halves, x, w, bias, y)
+        return activate(y, activation, slope)
     carrier = carried.carrier_of(x.dtype, dims.reduction)
     if carrier is not None:
         compute = partial(conv_forward, op=op, family=family, exact=exact or carried.is_exact(x.dtype))
@@ -122,6 +125,9 @@ def conv_data_gradient(
     gx = result_like(op, gy, dims.input_shape)
     if gy.size == 0 or w.size == 0 or gx.size == 0:
         gx[...] = 0
+    elif (halves := carried.compiled_plan("data_gradient", dims, gy, family, exact=exact)) is not None:
+        run(halves, gy, w, gx, bias)
+        return gx
     elif (carrier := carried.carrier_of(gy.dtype, dims.out_channels // dims.groups * dims.taps)) is not None:
         compute = partial(conv_data_gradient, op=op, family=family, exact=exact or carried.is_exact(gy.dtype))
         carried.data_gradient(compute, carrier, dims, gy, w, bias, gx)
@@ -158,6 +164,8 @@ def conv_weight_gradient(
     gw = buffers.empty(dims.weight_shape, x.dtype)
     if gy.size == 0 or x.size == 0 or math.prod(dims.weight_shape) == 0:
         gw[...] = 0
+    elif (halves := carried.compiled_plan("weight_gradient", dims, x, family)) is not None:
+        run(halves, x, gy, gw)
     elif (carrier := carried.carrier_of(x.dtype, carried.weight_sum_length(dims))) is not None:
         compute = partial(conv_weight_gradient, op=op, family=family)
         carried.weight_gradient(compute, carrier, dims, x, gy, gw)

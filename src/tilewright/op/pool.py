@@ -11,8 +11,8 @@ from tilewright.errors import ArgumentError
 from tilewright.geometry import PoolDims
 from tilewright.geometry.axes import as_integer
 from tilewright.geometry.boxes import at
-from tilewright.kernel import run
-from tilewright.op.kinds import FLOAT32, is_bfloat16
+from tilewright.kernel import pool_planes, run
+from tilewright.op.kinds import FLOAT32, is_bfloat16, is_half
 from tilewright.op.pieces import PIECE_BYTES
 from tilewright.op.planes import add_to_planes, take_from_planes
 from tilewright.op.pool_arrays import (
@@ -25,7 +25,7 @@ from tilewright.op.pool_arrays import (
     wide,
 )
 from tilewright.op.window_sums import Box, add_over_windows
-from tilewright.plan import choose
+from tilewright.plan import Plan, choose
 
 Array = npt.NDArray[Any]
 
@@ -45,7 +45,9 @@ def max_pool(
     _check_seen(dims, op)
     y = result_like(op, x, dims.output_shape)
     found = indices_like(op, y) if indices else None
-    if is_bfloat16(x.dtype):
+    if y.size and (halves := _compiled_plan("max_pool", dims, x, family)) is not None:
+        run(halves, x, y, found)
+    elif is_bfloat16(x.dtype):
         _bfloat16_max_pool(dims, x, y, found, op)
     elif y.size:
         run(choose("max_pool", dims, x.dtype.name, family), x, y, found)
@@ -57,10 +59,13 @@ def max_pool_gradient(
 ) -> Array:
     """Each output's gradient at the sample it was taken from, added up where windows share one."""
     check_fits(op, dims.output_shape, gy, "gradient", SUMMED)
-    if wide(gy.dtype) != gy.dtype:
-        return add_to_planes(dims.spatial, gy, indices, op=op)
     gx = result_like(op, gy, dims.input_shape)
-    if gx.size:
+    if wide(gy.dtype) != gy.dtype:
+        halves = _compiled_plan("max_pool_gradient", dims, gy, family) if gx.size else None
+        if halves is None or pool_planes.gathers(halves, gy, gx) is None:
+            return add_to_planes(dims.spatial, gy, indices, op=op)
+        run(halves, gy, indices, gx)
+    elif gx.size:
         run(choose("max_pool_gradient", dims, gy.dtype.name, family), gy, indices, gx)
     return gx
 
@@ -94,7 +99,9 @@ def avg_pool(
             )
         return y
     divisors = window_divisors(dims, wide(x.dtype), count_include_pad, divisor, op)
-    if divisors.dtype != x.dtype:
+    if y.size and (halves := _compiled_plan("avg_pool", dims, x, family)) is not None:
+        run(halves, x, y, divisors)
+    elif divisors.dtype != x.dtype:
         _half_avg_pool(dims, x, y, divisors)
     elif y.size:
         run(choose("avg_pool", dims, x.dtype.name, family), x, y, divisors)
@@ -120,11 +127,21 @@ def avg_pool_gradient(
             )
         return gx
     divisors = window_divisors(dims, wide(gy.dtype), count_include_pad, divisor, op)
-    if divisors.dtype != gy.dtype:
+    if gx.size and (halves := _compiled_plan("avg_pool_gradient", dims, gy, family)) is not None:
+        run(halves, gy, gx, divisors)
+    elif divisors.dtype != gy.dtype:
         _half_avg_pool_gradient(dims, gy, gx, divisors)
     elif gx.size:
         run(choose("avg_pool_gradient", dims, gy.dtype.name, family), gy, gx, divisors)
     return gx
+
+
+def _compiled_plan(operation: str, dims: PoolDims, x: Array, family: str | None) -> Plan | None:
+    """The plan of the compiled family, which reads and writes halves itself; None if there is none for x."""
+    if not is_half(x.dtype):
+        return None
+    plan = choose(operation, dims, FLOAT32.name, family)
+    return plan if plan.target else None
 
 
 def _bfloat16_max_pool(dims: PoolDims, x: Array, y: Array, found: Array | None, op: str) -> None:

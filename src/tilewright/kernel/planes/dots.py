@@ -14,7 +14,7 @@ of these taps, each vector of x all of these outputs.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, first_lanes, masked_load, size_of, vector
+from tilewright.kernel.builder import Function, Value, first_lanes, labelled, masked_load, size_of, vector
 from tilewright.plan.target import Target
 
 #: The packed block at the run's first place, g there, steps between g's outputs and (in memory) places, the
@@ -35,9 +35,9 @@ MOST_TAPS = 12
 MOST_OUTPUTS = 4
 
 
-def name(scalar: str, side: str, outputs: int, taps: int) -> str:
-    """The symbol of the function."""
-    return f"dot_planes_{scalar}_{side}_{outputs}_{taps}"
+def name(scalar: str, side: str, outputs: int, taps: int, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves g is, if it is."""
+    return labelled(f"dot_planes_{scalar}_{side}_{outputs}_{taps}", stored)
 
 
 def taps_at_once(target: Target, taps: int, outputs: int) -> int:
@@ -46,9 +46,9 @@ def taps_at_once(target: Target, taps: int, outputs: int) -> int:
     return -(-taps // -(-taps // most))
 
 
-def emit(target: Target, scalar: str, side: str, outputs: int, taps: int) -> str:
+def emit(target: Target, scalar: str, side: str, outputs: int, taps: int, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, side, outputs, taps), target, ARGUMENTS)
+    f = Function(name(scalar, side, outputs, taps, stored), target, ARGUMENTS, stored={"g": stored})
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     offsets = [f.load("i64", f["taps"], t) for t in range(taps)]

@@ -11,7 +11,7 @@ Schedule:
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, size_of, vector
+from tilewright.kernel.builder import Function, Value, labelled, size_of, vector
 from tilewright.kernel.planes import pack, put, taps
 from tilewright.kernel.planes.layout import NOWHERE
 from tilewright.kernel.tiles.fields import Fields
@@ -55,18 +55,19 @@ FIELDS = Fields(
 BLOCK_WORDS = 8
 
 
-def name(scalar: str) -> str:
-    """The symbol of the function."""
-    return f"planes_{scalar}"
+def name(scalar: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and y are, if they are."""
+    return labelled(f"planes_{scalar}", stored)
 
 
-def emit(target: Target, scalar: str) -> str:
+def emit(target: Target, scalar: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    f = Function(name(scalar, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
     table, width = f["args"], target.vector_bytes // size_of(scalar)
     word = {key: FIELDS.read(f, table, key) for key in FIELDS.names if key not in ("fill", "slope")}
     fill, slope = (f.load("double", table, FIELDS.place[key]) for key in ("fill", "slope"))
     pointer = {key: f.pointer(word[key]) for key in (*_ARRAYS, *_FUNCTIONS, *_TABLES)}
+    pointer |= {key: f.halves(pointer[key], stored) for key in ("x", "y")}
     bias = pointer["bias"]
     first = f["unit"] * word["items_a_unit"]
     last = f.least(first + word["items_a_unit"], word["items"])
@@ -132,14 +133,12 @@ def emit(target: Target, scalar: str) -> str:
                     fill=fill,
                 ),
             )
-        to_base = f.select(direct, y, sums)
         to_step = f.select(direct, word["y_channel"], word["sums_output"])
         with f.loop(word["outputs"], step=word["at_once"], name="outputs") as output:
             left = word["outputs"] - output
             function = f.select(left < word["at_once"], pointer["sum_rest"], pointer["sum"])
             weights = f.at(w, scalar, output * word["w_output"])
-            # What goes to scratch is put where it belongs before the next outputs come.
-            to_outputs = f.at(to_base, scalar, f.select(direct, output * to_step, f.number("i64", 0)))
+            to_outputs = f.at(y, scalar, output * word["y_channel"])
             bias_at = f.select(
                 bias.equals(f.null()),
                 f.null(),
@@ -150,6 +149,8 @@ def emit(target: Target, scalar: str) -> str:
             with loop as run:
                 entry = f.at(runs_at, "i64", run * 5)
                 start, to, places, neighbours, combination = (f.load("i64", entry, i) for i in range(5))
+                # What goes to scratch is put where it belongs before the next outputs come.
+                straight, waiting = (f.at(base, scalar, to, wild=True) for base in (to_outputs, sums))
                 segment = f.at(pointer["segments"], "i64", combination * 3)
                 f.call(
                     function,
@@ -163,7 +164,7 @@ def emit(target: Target, scalar: str) -> str:
                         w_next=word["w_next"],
                         w_step=word["w_output"],
                         bias=bias_at,
-                        to=f.at(to_outputs, scalar, to),
+                        to=f.select(direct, f.halves(straight, ""), waiting),
                         to_step=to_step,
                         x_next=word["x_next"],
                         to_next=word["to_next"],

@@ -22,6 +22,7 @@ from tilewright.kernel.builder import (
     Value,
     element,
     first_lanes,
+    labelled,
     lanes,
     masked_load,
     shuffle,
@@ -29,7 +30,6 @@ from tilewright.kernel.builder import (
     splat,
     vector,
 )
-from tilewright.kernel.builder.values import overload
 from tilewright.kernel.planes.layout import NOWHERE
 from tilewright.plan.target import Target
 
@@ -53,14 +53,14 @@ SCHEDULES = ("one", "two", "both", "any", "channels")
 FEW_VECTORS = 2
 
 
-def name(scalar: str, schedule: str, around: bool = False) -> str:
-    """The symbol of the function."""
-    return f"pack_planes_{scalar}_{schedule}{'_around' if around else ''}"
+def name(scalar: str, schedule: str, around: bool = False, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x is, if it is."""
+    return labelled(f"pack_planes_{scalar}_{schedule}{'_around' if around else ''}", stored)
 
 
-def emit(target: Target, scalar: str, schedule: str, around: bool = False) -> str:
+def emit(target: Target, scalar: str, schedule: str, around: bool = False, stored: str = "") -> str:
     """The function; ``around``: padding continues the samples."""
-    f = Function(name(scalar, schedule, around), target, ARGUMENTS)
+    f = Function(name(scalar, schedule, around, stored), target, ARGUMENTS, stored={"x": stored})
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     fill = splat(f, f.convert(f["fill"], scalar), width)
@@ -278,7 +278,4 @@ class _Line:
 
     def masked(self, place: Value, mask: Value) -> Value:
         """Lanes of the mask from memory, the others filled."""
-        f = self.f
-        align = f.number("i32", size_of(self.scalar))
-        name = f"llvm.masked.load.{overload(self.type)}.p0"
-        return f.intrinsic(name, self.type, place, align, mask, self.fill)
+        return masked_load(self.f, self.type, place, mask, self.fill)

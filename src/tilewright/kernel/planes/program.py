@@ -58,6 +58,7 @@ class Problem:
         slope: leaky ReLU's.
         turned: as ``by_channels``, but of planes without gaps, which are turned: channels innermost.
         aligned: whether what is written begins at a multiple of a vector's bytes.
+        stored: of what kind of halves the two arrays are, if they are; the weights aren't.
     """
 
     dims: ConvDims
@@ -70,6 +71,12 @@ class Problem:
     slope: float = 0.0
     turned: bool = False
     aligned: bool = False
+    stored: str = ""
+
+    @property
+    def lying(self) -> int:
+        """Bytes of a number of the two arrays."""
+        return 2 if self.stored else np.dtype(self.dtype).itemsize
 
 
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
@@ -160,9 +167,9 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     if by_channels and not problem.turned:
         ahead_each = 8 * read // math.prod(block)
     else:
-        lines_of_cache = read * (inputs if block_count == 1 else 1) * itemsize // _CACHE_LINE
+        lines_of_cache = read * (inputs if block_count == 1 else 1) * problem.lying // _CACHE_LINE
         ahead_each = 8 * lines_of_cache // (math.prod(block[:-1]) * -(-block[-1] // width)) + 1
-    ahead_step = problem.x_steps[-1] * itemsize if problem.by_channels else _CACHE_LINE
+    ahead_step = problem.x_steps[-1] * problem.lying if problem.by_channels else _CACHE_LINE
     # -- functions
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
@@ -181,31 +188,35 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     sums_past = past and not through
     if both:
         put_step = layout.places
-    side, act = ("channels", "pixels")[not by_channels], problem.activation
+    side, act, stored = ("channels", "pixels")[not by_channels], problem.activation, problem.stored
+    written = "" if through or problem.turned else stored
     rest = outputs % at_once
     kernels: Kernels = {
-        "driver": (driver.name(scalar), lambda t: driver.emit(t, scalar)),
+        "driver": (driver.name(scalar, stored), lambda t: driver.emit(t, scalar, stored)),
         "pack": (
-            pack.name(scalar, schedule, around),
-            lambda t: pack.emit(t, scalar, schedule, around),
+            pack.name(scalar, schedule, around, stored),
+            lambda t: pack.emit(t, scalar, schedule, around, stored),
         ),
         "sum": (
-            taps.name(scalar, side, at_once, found.heights, act, sums_past),
-            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act, sums_past),
+            taps.name(scalar, side, at_once, found.heights, act, sums_past, written),
+            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act, sums_past, written),
         ),
     }
     if rest:
         kernels["sum_rest"] = (
-            taps.name(scalar, side, rest, found.heights, act, sums_past),
-            lambda t: taps.emit(t, scalar, side, rest, found.heights, act, sums_past),
+            taps.name(scalar, side, rest, found.heights, act, sums_past, written),
+            lambda t: taps.emit(t, scalar, side, rest, found.heights, act, sums_past, written),
         )
     if problem.turned:
         through = True
-        kernels["pack"] = (turn.name(scalar, "in"), lambda t: turn.emit(t, scalar, "in"))
-        kernels["put"] = (turn.name(scalar, "out"), lambda t: turn.emit(t, scalar, "out"))
+        kernels["pack"] = (turn.name(scalar, "in", stored), lambda t: turn.emit(t, scalar, "in", stored))
+        kernels["put"] = (turn.name(scalar, "out", stored), lambda t: turn.emit(t, scalar, "out", stored))
         x_step, put_step = problem.x_steps[1], problem.y_steps[1]
     elif through:
-        kernels["put"] = (put.name(scalar, put_schedule), lambda t: put.emit(t, scalar, put_schedule))
+        kernels["put"] = (
+            put.name(scalar, put_schedule, stored),
+            lambda t: put.emit(t, scalar, put_schedule, stored),
+        )
     addresses = addresses_of(kernels, target, load)
     x_group, y_group = (
         (width * problem.x_steps[1], width * problem.y_steps[1])
@@ -251,7 +262,8 @@ def _past(problem: Problem, axes: list[Axis], y_steps: Steps, target: Target) ->
     # Where neighbouring vectors are channels, those are one and the same vector's.
     inner = 1 if problem.by_channels else len(strides) - 1
     return (
-        dims.batch * dims.out_channels * math.prod(axis.written for axis in axes) * itemsize >= PAST_BYTES
+        dims.batch * dims.out_channels * math.prod(axis.written for axis in axes) * problem.lying
+        >= PAST_BYTES
         and strides[inner] == 1
         and axes[-1].out_step in ((1,) if problem.by_channels else (1, 2))
         and all(step % width == 0 for number, step in enumerate(strides) if number != inner)

@@ -16,6 +16,7 @@ from tilewright.kernel.builder import (
     Value,
     element,
     first_lanes,
+    labelled,
     lanes,
     masked_store,
     shuffle,
@@ -30,14 +31,14 @@ ARGUMENTS = {"from": "ptr", "stores": "ptr", "count": "i64", "to": "ptr", "step"
 SCHEDULES = ("one", "both", "both_past", "any")
 
 
-def name(scalar: str, schedule: str) -> str:
-    """The symbol of the function."""
-    return f"put_planes_{scalar}_{schedule}"
+def name(scalar: str, schedule: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves y is, if it is."""
+    return labelled(f"put_planes_{scalar}_{schedule}", stored)
 
 
-def emit(target: Target, scalar: str, schedule: str) -> str:
+def emit(target: Target, scalar: str, schedule: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, schedule), target, ARGUMENTS)
+    f = Function(name(scalar, schedule, stored), target, ARGUMENTS, stored={"to": stored})
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     with f.loop(f["count"], name="line") as number:

@@ -26,6 +26,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     masked_load,
     masked_store,
     size_of,
@@ -69,11 +70,18 @@ _SUMS = 8
 
 
 def name(
-    scalar: str, side: str, outputs: int, heights: tuple[int, int], activation: str, past: bool = False
+    scalar: str,
+    side: str,
+    outputs: int,
+    heights: tuple[int, int],
+    activation: str,
+    past: bool = False,
+    stored: str = "",
 ) -> str:
     """The symbol of the function."""
     end = "_past" if past else ""
-    return f"sum_planes_{scalar}_{side}_{outputs}_{heights[0]}_{heights[1]}_{activation}{end}"
+    kind = f"{scalar}_{side}_{outputs}_{heights[0]}_{heights[1]}_{activation}"
+    return f"{labelled(f'sum_planes_{kind}', stored)}{end}"
 
 
 def neighbours(target: Target, outputs: int, height: int) -> int:
@@ -117,9 +125,22 @@ def emit(
     heights: tuple[int, int],
     activation: str,
     past: bool = False,
+    stored: str = "",
 ) -> str:
-    """The function; ``past``: whole vectors are aligned, and are written past the caches."""
-    f = Function(name(scalar, side, outputs, heights, activation, past), target, ARGUMENTS)
+    """The function.
+
+    Args:
+        target: what it is for.
+        scalar: the type that is computed in.
+        side: see above.
+        outputs: how many are summed at a time.
+        heights: of the pieces of columns.
+        activation: applied before storing.
+        past: whole vectors are aligned, and are written past the caches.
+        stored: what kind of halves is written, if any is.
+    """
+    symbol = name(scalar, side, outputs, heights, activation, past, stored)
+    f = Function(symbol, target, ARGUMENTS, stored={"to": stored})
     _Sums(f, scalar, side, outputs, heights, activation, past).emit()
     return f.text()
 

@@ -13,23 +13,23 @@ behind the last square one by one. The arguments are those of what each stands f
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, load_square, size_of, vector
+from tilewright.kernel.builder import Function, labelled, load_square, size_of, vector
 from tilewright.kernel.planes import pack, put
 from tilewright.plan.target import Target
 
 
-def name(scalar: str, way: str) -> str:
-    """The symbol of a function; ``way`` is "in" or "out"."""
-    return f"turn_planes_{scalar}_{way}"
+def name(scalar: str, way: str, stored: str = "") -> str:
+    """The symbol of a function; ``way`` is "in" or "out"; ``stored``: the array's kind of halves, if any."""
+    return labelled(f"turn_planes_{scalar}_{way}", stored)
 
 
-def emit(target: Target, scalar: str, way: str) -> str:
+def emit(target: Target, scalar: str, way: str, stored: str = "") -> str:
     """The function."""
-    return (_emit_in if way == "in" else _emit_out)(target, scalar)
+    return (_emit_in if way == "in" else _emit_out)(target, scalar, stored)
 
 
-def _emit_in(target: Target, scalar: str) -> str:
-    f = Function(name(scalar, "in"), target, pack.ARGUMENTS)
+def _emit_in(target: Target, scalar: str, stored: str) -> str:
+    f = Function(name(scalar, "in", stored), target, pack.ARGUMENTS, stored={"x": stored})
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     last = f["lanes"] - 1
@@ -47,8 +47,8 @@ def _emit_in(target: Target, scalar: str) -> str:
     return f.text()
 
 
-def _emit_out(target: Target, scalar: str) -> str:
-    f = Function(name(scalar, "out"), target, put.ARGUMENTS)
+def _emit_out(target: Target, scalar: str, stored: str) -> str:
+    f = Function(name(scalar, "out", stored), target, put.ARGUMENTS, stored={"to": stored})
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     whole = f["count"] // width * width

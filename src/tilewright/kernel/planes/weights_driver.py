@@ -12,7 +12,7 @@ Schedule:
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, lane, shuffle, size_of, vector
+from tilewright.kernel.builder import Function, Value, labelled, lane, shuffle, size_of, vector
 from tilewright.kernel.planes import dots, pack
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -46,25 +46,26 @@ FIELDS = Fields(
 BLOCK_WORDS = 10
 
 
-def name(scalar: str, side: str) -> str:
-    """The symbol of the function."""
-    return f"planes_weights_{scalar}_{side}"
+def name(scalar: str, side: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and gy are, if they are."""
+    return labelled(f"planes_weights_{scalar}_{side}", stored)
 
 
-def emit(target: Target, scalar: str, side: str) -> str:
+def emit(target: Target, scalar: str, side: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, side), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Emission(f, scalar, side).emit()
+    f = Function(name(scalar, side, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Emission(f, scalar, side, stored).emit()
     return f.text()
 
 
 class _Emission:
-    def __init__(self, f: Function, scalar: str, side: str) -> None:
+    def __init__(self, f: Function, scalar: str, side: str, stored: str) -> None:
         self.f, self.scalar, self.by_channels = f, scalar, side == "channels"
         self.width = f.target.vector_bytes // size_of(scalar)
         self.type = vector(self.width, scalar)
         self.word = {key: FIELDS.read(f, f["args"], key) for key in FIELDS.names}
         self.pointer = {key: f.pointer(self.word[key]) for key in (*_ARRAYS, *_FUNCTIONS, *_TABLES)}
+        self.pointer |= {key: f.halves(self.pointer[key], stored) for key in ("x", "gy")}
 
     def emit(self) -> None:
         f, word, scalar = self.f, self.word, self.scalar
@@ -133,10 +134,11 @@ class _Emission:
             start, from_g, count = (f.load("i64", entry, i) for i in range(3))
             rest = word["outputs"] - output < word["at_once"]
             taps = number * word["taps_at_once"]
-            base = f.select(packs, f.at(packed_g, scalar, output * word["g_size"]), g)
+            packed = f.at(packed_g, scalar, output * word["g_size"] + from_g, wild=True)
+            lying = f.at(g, scalar, from_g, wild=True)
             values = {
                 "x": f.at(f["scratch"], scalar, channel * word["channel"] + start),
-                "g": f.at(base, scalar, from_g),
+                "g": f.select(packs, packed, f.halves(lying, "")),
                 "g_step": word["g_size"],
                 "pixel": word["g_pixel"],
                 "taps": f.at(self.pointer["taps"], "i64", taps),

@@ -34,7 +34,10 @@ _SHARES = 32
 
 @dataclass(frozen=True)
 class WeightProblem:
-    """What is computed: the forward geometry, strides of x and of y's gradient in elements."""
+    """What is computed: the forward geometry, strides of x and of y's gradient in elements.
+
+    ``stored``: of what kind of halves the two are, if they are; the weights' gradient isn't.
+    """
 
     dims: ConvDims
     dtype: str
@@ -42,6 +45,7 @@ class WeightProblem:
     g_steps: Steps
     by_channels: bool
     turned: bool = False
+    stored: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,31 +145,39 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     schedule = "channels" if by_channels else schedules.get(x_step, "any")
     if schedule == "two" and phases_follow(layout):
         schedule = "both"
-    side = "channels" if by_channels else "pixels"
+    side, stored = "channels" if by_channels else "pixels", problem.stored
+    # Along the channels gradients are read where they lie, unless they are turned.
+    lying = stored if by_channels and not problem.turned else ""
     rest = outputs % at_once
     kernels: Kernels = {
-        "driver": (weights_driver.name(scalar, side), lambda t: weights_driver.emit(t, scalar, side)),
+        "driver": (
+            weights_driver.name(scalar, side, stored),
+            lambda t: weights_driver.emit(t, scalar, side, stored),
+        ),
         "pack": (
-            pack.name(scalar, schedule, around),
-            lambda t: pack.emit(t, scalar, schedule, around),
+            pack.name(scalar, schedule, around, stored),
+            lambda t: pack.emit(t, scalar, schedule, around, stored),
         ),
         "dot": (
-            dots.name(scalar, side, at_once, taps_at_once),
-            lambda t: dots.emit(t, scalar, side, at_once, taps_at_once),
+            dots.name(scalar, side, at_once, taps_at_once, lying),
+            lambda t: dots.emit(t, scalar, side, at_once, taps_at_once, lying),
         ),
     }
     if not by_channels:
         g_schedule = schedules.get(g_step, "any")
-        kernels["pack_g"] = (pack.name(scalar, g_schedule), lambda t: pack.emit(t, scalar, g_schedule))
+        kernels["pack_g"] = (
+            pack.name(scalar, g_schedule, stored=stored),
+            lambda t: pack.emit(t, scalar, g_schedule, stored=stored),
+        )
     if rest:
         kernels["dot_rest"] = (
-            dots.name(scalar, side, rest, taps_at_once),
-            lambda t: dots.emit(t, scalar, side, rest, taps_at_once),
+            dots.name(scalar, side, rest, taps_at_once, lying),
+            lambda t: dots.emit(t, scalar, side, rest, taps_at_once, lying),
         )
     if problem.turned:
         x_step, g_step = problem.x_steps[1], problem.g_steps[1]
         for role in ("pack", "pack_g"):
-            kernels[role] = (turn.name(scalar, "in"), lambda t: turn.emit(t, scalar, "in"))
+            kernels[role] = (turn.name(scalar, "in", stored), lambda t: turn.emit(t, scalar, "in", stored))
     addresses = addresses_of(kernels, target, load)
     padded = groups * width
     words: Words = {

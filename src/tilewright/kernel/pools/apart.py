@@ -23,7 +23,7 @@ _SAMPLES = 16
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
     """The program for a problem; without ``load`` nothing is compiled: it can be read, but not run."""
     target = target or host()
-    scalar = SCALARS[problem.dtype]
+    scalar, stored = SCALARS[problem.dtype], problem.stored
     width = target.vector_bytes // np.dtype(problem.dtype).itemsize
     spans, last, read, written = _merged(problem)
     lines, leads = tables_of(spans, read, written)
@@ -31,7 +31,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     shared, units = planes_of(problem, len(lines), max(taps, len(lines) * spans[-1].written))
     words: Words = {**shared, "lines": lines, "leads": leads, "each": int(problem.each)}
     if problem.backwards:
-        kernels: Kernels = {"driver": (fill.name(scalar), lambda t: fill.emit(t, scalar))}
+        kernels: Kernels = {"driver": (fill.name(scalar, stored), lambda t: fill.emit(t, scalar, stored))}
         segments = _segments(last)
         words |= {
             "segments": table(segments), "segment_count": len(segments) // fill.SEGMENT_WORDS,
@@ -40,7 +40,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         fields = fill.FIELDS
     else:
         kind = problem.kind
-        kernels = {"driver": (fold.name(scalar, kind), lambda t: fold.emit(t, scalar, kind))}
+        kernels = {"driver": (fold.name(scalar, kind, stored), lambda t: fold.emit(t, scalar, kind, stored))}
         columns = np.stack([last.first, last.count], axis=1)
         words |= {"columns": columns, "places": last.written, "y_column": written[-1]}
         fields = fold.FIELDS

@@ -43,7 +43,10 @@ def along_channels(problem: Problem, target: Target | None = None, *, load: bool
     taps = int(last.count.sum()) * max(int(lines_table[:, 3].sum()), line_count)
     lines_a_unit = min(max(WORK * line_count // max(taps * dims.channels, 1), 1), line_count)
     line_blocks = -(-line_count // lines_a_unit)
-    kernels: Kernels = {"driver": (windows.name(scalar, kind), lambda t: windows.emit(t, scalar, kind))}
+    stored = problem.stored
+    kernels: Kernels = {
+        "driver": (windows.name(scalar, kind, stored), lambda t: windows.emit(t, scalar, kind, stored))
+    }
     addresses = addresses_of(kernels, target, load)
     words: Words = {
         "lines": lines_table, "leads": leads, "columns": np.stack([last.first, last.count], axis=1),
@@ -74,12 +77,17 @@ def along_lines(problem: Problem, target: Target | None = None, *, load: bool = 
     stride, dilation, before = form.stride[-1], form.dilation[-1], form.padding[-1][0]
     inside, outside = lines.inside(last.size, last.written, stride, form.reach[-1], before, width)
     fetched, advance = 0, 0
-    if np.dtype(problem.dtype).itemsize * math.prod(dims.input_shape) > _CACHED_BYTES:
-        fetched, advance = lines.fetched(lines_table[:, 0], last.size, last.written, target.vector_bytes)
+    if problem.lying * math.prod(dims.input_shape) > _CACHED_BYTES:
+        bytes = problem.lying * width
+        fetched, advance = lines.fetched(lines_table[:, 0], last.size, last.written, bytes)
     taps = int(lines_table[:, 3].sum()) * form.kernel[-1] * last.written
     shared, units = planes_of(problem, len(lines_table), taps)
+    stored = problem.stored
     kernels: Kernels = {
-        "driver": (lines.name(scalar, kind, stride), lambda t: lines.emit(t, scalar, kind, stride))
+        "driver": (
+            lines.name(scalar, kind, stride, stored),
+            lambda t: lines.emit(t, scalar, kind, stride, stored),
+        )
     }
     addresses = addresses_of(kernels, target, load)
     words: Words = {
@@ -113,7 +121,10 @@ def along_phases(problem: Problem, target: Target | None = None, *, load: bool =
     inside, outside = spread.inside([*even, *odd], last.size, last.written, width)
     bounds = [4, 4 + len(even), 4 + len(even), 4 + len(even) + len(odd)]
     taps = int(lines_table[:, 3].sum()) * (1 + (len(even) + len(odd)) // 2) * last.written
-    kernels: Kernels = {"driver": (spread.name(scalar, kind), lambda t: spread.emit(t, scalar, kind))}
+    stored = problem.stored
+    kernels: Kernels = {
+        "driver": (spread.name(scalar, kind, stored), lambda t: spread.emit(t, scalar, kind, stored))
+    }
     addresses = addresses_of(kernels, target, load)
     shared, units = planes_of(problem, len(lines_table), taps)
     words: Words = {

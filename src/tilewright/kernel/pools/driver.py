@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tilewright.kernel.builder import Function, Value, size_of, vector
+from tilewright.kernel.builder import Function, Value, labelled, size_of, vector
 from tilewright.kernel.planes import pack
 from tilewright.kernel.pools import put, taps
 from tilewright.kernel.tiles.fields import Fields
@@ -55,24 +55,25 @@ FIELDS = Fields(
 BLOCK_TABLES = ("lines", "columns", "divisor_lines", "divisor_columns", "runs", "puts")
 
 
-def name(scalar: str) -> str:
-    """The symbol of the function."""
-    return f"pool_planes_{scalar}"
+def name(scalar: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and y are, if they are."""
+    return labelled(f"pool_planes_{scalar}", stored)
 
 
-def emit(target: Target, scalar: str) -> str:
+def emit(target: Target, scalar: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Emission(f, scalar).emit()
+    f = Function(name(scalar, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Emission(f, scalar, stored).emit()
     return f.text()
 
 
 class _Emission:
-    def __init__(self, f: Function, scalar: str) -> None:
+    def __init__(self, f: Function, scalar: str, stored: str) -> None:
         self.f, self.scalar = f, scalar
         self.word = {key: FIELDS.read(f, f["args"], key) for key in FIELDS.names if key != "fill"}
         self.fill = f.load("double", f["args"], FIELDS.place["fill"])
         self.pointer = {key: f.pointer(self.word[key]) for key in (*_ARRAYS, *_FUNCTIONS, *_TABLES)}
+        self.pointer |= {key: f.halves(self.pointer[key], stored) for key in ("x", "y")}
 
     def emit(self) -> None:
         f, word, scalar = self.f, self.word, self.scalar

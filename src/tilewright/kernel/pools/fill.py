@@ -8,7 +8,7 @@ Definition, for every line of samples that is written, and every segment of it:
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, first_lanes, masked_store, size_of, splat
+from tilewright.kernel.builder import Function, Value, first_lanes, labelled, masked_store, size_of, splat
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
@@ -28,17 +28,18 @@ FIELDS = Fields(
 LINE_WORDS, SEGMENT_WORDS = 6, 3
 
 
-def name(scalar: str) -> str:
-    """The symbol of the function."""
-    return f"pool_fill_{scalar}"
+def name(scalar: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and y are, if they are."""
+    return labelled(f"pool_fill_{scalar}", stored)
 
 
-def emit(target: Target, scalar: str) -> str:
+def emit(target: Target, scalar: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    f = Function(name(scalar, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
     word = {key: FIELDS.read(f, f["args"], key) for key in FIELDS.names}
     arrays = ("x", "divisors", "y", "lines", "leads", "segments")
     pointer = {key: f.pointer(word[key]) for key in arrays}
+    pointer |= {key: f.halves(pointer[key], stored) for key in ("x", "y")}
     planes, block = f["unit"] // word["line_blocks"], f["unit"] % word["line_blocks"]
     first_plane = planes * word["planes_a_unit"]
     last_plane = f.least(first_plane + word["planes_a_unit"], word["planes"])

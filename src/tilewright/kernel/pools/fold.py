@@ -20,14 +20,15 @@ from tilewright.kernel.builder import (
     Value,
     element,
     first_lanes,
+    labelled,
     lane,
     lanes,
+    masked_load,
     shuffle,
     size_of,
     splat,
     vector,
 )
-from tilewright.kernel.builder.values import overload
 from tilewright.kernel.pools.largest import LEAST, integer_like, is_larger
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -54,20 +55,20 @@ _VECTORS = 4
 _Pair = tuple[Value, ...]
 
 
-def name(scalar: str, kind: str) -> str:
-    """The symbol of the function."""
-    return f"pool_fold_{scalar}_{kind}"
+def name(scalar: str, kind: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and y are, if they are."""
+    return labelled(f"pool_fold_{scalar}_{kind}", stored)
 
 
-def emit(target: Target, scalar: str, kind: str) -> str:
+def emit(target: Target, scalar: str, kind: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, kind), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Emission(f, scalar, kind).emit()
+    f = Function(name(scalar, kind, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Emission(f, scalar, kind, stored).emit()
     return f.text()
 
 
 class _Emission:
-    def __init__(self, f: Function, scalar: str, kind: str) -> None:
+    def __init__(self, f: Function, scalar: str, kind: str, stored: str) -> None:
         self.f, self.scalar, self.kind = f, scalar, kind
         self.width = f.target.vector_bytes // size_of(scalar)
         self.type = vector(self.width, scalar)
@@ -77,6 +78,7 @@ class _Emission:
             key: f.pointer(self.word[key])
             for key in ("x", "indices", "divisors", "y", "lines", "leads", "columns")
         }
+        self.pointer |= {key: f.halves(self.pointer[key], stored) for key in ("x", "y")}
 
     def emit(self) -> None:
         f, word = self.f, self.word
@@ -143,10 +145,8 @@ class _Emission:
             rest = f.loop(end, start=whole, step=width, carry=several.results, name="rest")
             with rest as i:
                 mask = first_lanes(f, f.least(end - i, width), width)
-                name = f"llvm.masked.load.{overload(self.type)}.p0"
-                align = f.number("i32", size_of(self.scalar))
-                none = f.number(self.type, 0 if self.kind == "mean" else LEAST)
-                value = f.intrinsic(name, self.type, f.at(row, self.scalar, i), align, mask, none)
+                none = 0 if self.kind == "mean" else LEAST
+                value = masked_load(f, self.type, f.at(row, self.scalar, i), mask, none)
                 rest.carry(self._more(rest.carried, [value], flat + i))
             lines.carry(rest.results)
         found = lines.results

@@ -28,13 +28,14 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
+    masked_load,
     masked_store,
     shuffle,
     size_of,
     splat,
     vector,
 )
-from tilewright.kernel.builder.values import overload
 from tilewright.kernel.pools.largest import LEAST, integer_like, is_larger
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -70,20 +71,20 @@ _MOST_FETCHED = 9
 LINE_WORDS = 6
 
 
-def name(scalar: str, kind: str, stride: int) -> str:
-    """The symbol of the function."""
-    return f"pool_lines_{scalar}_{kind}_{stride}"
+def name(scalar: str, kind: str, stride: int, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and y are, if they are."""
+    return labelled(f"pool_lines_{scalar}_{kind}_{stride}", stored)
 
 
-def emit(target: Target, scalar: str, kind: str, stride: int) -> str:
+def emit(target: Target, scalar: str, kind: str, stride: int, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, kind, stride), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Emission(f, scalar, kind, stride).emit()
+    f = Function(name(scalar, kind, stride, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Emission(f, scalar, kind, stride, stored).emit()
     return f.text()
 
 
 class _Emission:
-    def __init__(self, f: Function, scalar: str, kind: str, stride: int) -> None:
+    def __init__(self, f: Function, scalar: str, kind: str, stride: int, stored: str) -> None:
         self.f, self.scalar, self.kind, self.stride = f, scalar, kind, stride
         self.width = f.target.vector_bytes // size_of(scalar)
         self.type = vector(self.width, scalar)
@@ -94,6 +95,7 @@ class _Emission:
             key: f.pointer(self.word[key])
             for key in ("x", "indices", "divisors", "y", "lines", "leads", "firsts")
         }
+        self.pointer |= {key: f.halves(self.pointer[key], stored) for key in ("x", "y")}
 
     def emit(self) -> None:
         f, word = self.f, self.word
@@ -227,10 +229,7 @@ class _Emission:
         size = splat(f, f.convert(self.word["size"], "i32"), self.width)
         # Without a sign, a negative column is a large one.
         mask = f.result(vector(self.width, "i1"), f"icmp ult {columns}, {size.name}")
-        align = f.number("i32", size_of(self.scalar))
-        fill = f.number(self.type, 0 if self.kind == "mean" else LEAST)
-        name = f"llvm.masked.load.{overload(self.type)}.p0"
-        return f.intrinsic(name, self.type, place, align, mask, fill)
+        return masked_load(f, self.type, place, mask, 0 if self.kind == "mean" else LEAST)
 
     def _combine(self, so_far: list[Value], seen: list[Value], flat: Value, count: int) -> list[Value]:
         f = self.f
@@ -253,9 +252,7 @@ class _Emission:
             if mask is None:
                 divisor.yes(f.load(self.type, at))
             else:
-                align = f.number("i32", size_of(self.scalar))
-                name = f"llvm.masked.load.{overload(self.type)}.p0"
-                divisor.yes(f.intrinsic(name, self.type, at, align, mask, f.number(self.type, 1)))
+                divisor.yes(masked_load(f, self.type, at, mask, 1))
             divisor.otherwise()
             divisor.no(splat(f, self.divisor, self.width))
         return divisor.result

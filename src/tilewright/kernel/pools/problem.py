@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from tilewright.geometry import PoolDims
 
 Steps = tuple[int, ...]
@@ -19,10 +21,11 @@ class Problem:
     Attributes:
         kind: ``max``, ``max_indices``, ``max_gradient``, ``mean``, or ``shares``: the gradient of means.
         dims: the forward geometry.
-        dtype: of all arrays but indices.
+        dtype: that is computed in, and of all arrays but indices.
         x_steps: strides of the array that is read, in elements.
         y_steps: those of the array that is written. Indices lie as the outputs do.
         each: whether every window has a divisor of its own.
+        stored: of what kind of halves the array that is read and the one that is written are, if they are.
     """
 
     kind: str
@@ -31,6 +34,12 @@ class Problem:
     x_steps: Steps
     y_steps: Steps
     each: bool
+    stored: str = ""
+
+    @property
+    def lying(self) -> int:
+        """Bytes of a number of the array that is read."""
+        return 2 if self.stored else np.dtype(self.dtype).itemsize
 
     @property
     def backwards(self) -> bool:

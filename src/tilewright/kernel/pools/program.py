@@ -133,13 +133,19 @@ class _Maker:
         return Program(addresses["driver"], values, units, scratch, kept, kernels, driver.FIELDS, about)
 
     def _kernels(self, kind: str, putting: str) -> Kernels:
-        scalar, combining = self.scalar, _combining(self.problem.kind)
+        scalar, combining, stored = self.scalar, _combining(self.problem.kind), self.problem.stored
         packing = {1: "one", 2: "two"}.get(self.axes[-1].in_step * self.x_steps[-1], "any")
         kernels: Kernels = {
-            "driver": (driver.name(scalar), lambda t: driver.emit(t, scalar)),
-            "pack": (pack.name(scalar, packing), lambda t: pack.emit(t, scalar, packing)),
+            "driver": (driver.name(scalar, stored), lambda t: driver.emit(t, scalar, stored)),
+            "pack": (
+                pack.name(scalar, packing, stored=stored),
+                lambda t: pack.emit(t, scalar, packing, stored=stored),
+            ),
             "combine": (taps.name(scalar, combining), lambda t: taps.emit(t, scalar, combining)),
-            "put": (put.name(scalar, kind, putting), lambda t: put.emit(t, scalar, kind, putting)),
+            "put": (
+                put.name(scalar, kind, putting, stored),
+                lambda t: put.emit(t, scalar, kind, putting, stored),
+            ),
         }
         if self.shares:
             kernels["pack_divisors"] = (pack.name(scalar, "one"), lambda t: pack.emit(t, scalar, "one"))

@@ -19,6 +19,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     masked_load,
     masked_store,
     shuffle,
@@ -52,14 +53,14 @@ SCHEDULES = ("one", "zip", "any")
 LINE_WORDS = 7
 
 
-def name(scalar: str, kind: str, schedule: str) -> str:
-    """The symbol of the function."""
-    return f"pool_put_{scalar}_{kind}_{schedule}"
+def name(scalar: str, kind: str, schedule: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves y is, if it is."""
+    return labelled(f"pool_put_{scalar}_{kind}_{schedule}", stored)
 
 
-def emit(target: Target, scalar: str, kind: str, schedule: str) -> str:
+def emit(target: Target, scalar: str, kind: str, schedule: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, kind, schedule), target, ARGUMENTS)
+    f = Function(name(scalar, kind, schedule, stored), target, ARGUMENTS, stored={"to": stored})
     _Put(f, scalar, kind).emit(schedule)
     return f.text()
 

@@ -21,6 +21,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     masked_load,
     masked_store,
     shuffle,
@@ -49,15 +50,15 @@ FIELDS = Fields(
 LINE_WORDS = 6
 
 
-def name(scalar: str, kind: str) -> str:
-    """The symbol of the function."""
-    return f"pool_spread_{scalar}_{kind}"
+def name(scalar: str, kind: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and y are, if they are."""
+    return labelled(f"pool_spread_{scalar}_{kind}", stored)
 
 
-def emit(target: Target, scalar: str, kind: str) -> str:
+def emit(target: Target, scalar: str, kind: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, kind), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Emission(f, scalar, kind).emit()
+    f = Function(name(scalar, kind, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Emission(f, scalar, kind, stored).emit()
     return f.text()
 
 
@@ -83,7 +84,7 @@ def inside(shifts: list[int], size: int, places: int, width: int) -> tuple[int, 
 
 
 class _Emission:
-    def __init__(self, f: Function, scalar: str, kind: str) -> None:
+    def __init__(self, f: Function, scalar: str, kind: str, stored: str) -> None:
         self.f, self.scalar, self.kind = f, scalar, kind
         self.width = f.target.vector_bytes // size_of(scalar)
         self.type = vector(self.width, scalar)
@@ -94,6 +95,7 @@ class _Emission:
             key: f.pointer(self.word[key])
             for key in ("x", "indices", "divisors", "y", "lines", "leads", "shifts")
         }
+        self.pointer |= {key: f.halves(self.pointer[key], stored) for key in ("x", "y")}
 
     def emit(self) -> None:
         f, word = self.f, self.word

@@ -23,6 +23,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     masked_load,
     masked_store,
     size_of,
@@ -51,9 +52,9 @@ FIELDS = Fields(
 LINE_WORDS = 6
 
 
-def name(scalar: str, kind: str) -> str:
-    """The symbol of the function."""
-    return f"pool_windows_{scalar}_{kind}"
+def name(scalar: str, kind: str, stored: str = "") -> str:
+    """The symbol of the function; ``stored``: of what kind of halves x and y are, if they are."""
+    return labelled(f"pool_windows_{scalar}_{kind}", stored)
 
 
 def vectors(target: Target) -> int:
@@ -61,15 +62,15 @@ def vectors(target: Target) -> int:
     return 8 if target.registers > 16 else 4
 
 
-def emit(target: Target, scalar: str, kind: str) -> str:
+def emit(target: Target, scalar: str, kind: str, stored: str = "") -> str:
     """The function."""
-    f = Function(name(scalar, kind), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Emission(f, scalar, kind).emit()
+    f = Function(name(scalar, kind, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Emission(f, scalar, kind, stored).emit()
     return f.text()
 
 
 class _Emission:
-    def __init__(self, f: Function, scalar: str, kind: str) -> None:
+    def __init__(self, f: Function, scalar: str, kind: str, stored: str) -> None:
         self.f, self.scalar, self.kind = f, scalar, kind
         self.width = f.target.vector_bytes // size_of(scalar)
         self.type = vector(self.width, scalar)
@@ -81,6 +82,7 @@ class _Emission:
             key: f.pointer(self.word[key])
             for key in ("x", "indices", "divisors", "y", "lines", "leads", "columns")
         }
+        self.pointer |= {key: f.halves(self.pointer[key], stored) for key in ("x", "y")}
 
     def emit(self) -> None:
         f, word = self.f, self.word

@@ -106,7 +106,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is convolved: a geometry in forward form, steps of the arrays in elements, and how weights lie."""
+    """What is convolved: a geometry in forward form, steps of the arrays in elements, and how weights lie.
+
+    It is computed in ``dtype``; all arrays but the bias may be halves, ``stored`` says of which kind.
+    """
 
     dims: ConvDims
     dtype: str
@@ -116,6 +119,7 @@ class Problem:
     side: str | None = None
     activation: str = "none"
     slope: float = 0.0
+    stored: str = ""
 
 
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
@@ -165,12 +169,14 @@ class _Maker:
         by_channels = self.tile.side == "by_channels"
         # Where each output reads one place, lines are not packed, as long as no tile reaches beyond.
         self.x_pixel = x_column * row.every
-        self.in_place = all(_alone(axis) for axis in axes) and min(counts) >= pixels and self._reaches()
+        alone = all(_alone(axis) for axis in axes) and min(counts) >= pixels and self._reaches()
+        # Halves are widened as they are packed.
+        self.in_place = alone and not self.problem.stored
         # -- input channels at a time
         read = math.prod(axis.kernel for axis in axes[:-1])
         most = max(tiles.WINDOW_LINES // read, 1)
         most = min(most, max(tiles.WEIGHTS_BYTES // (taps * panel * self.itemsize), 1))
-        if self.in_place and outputs <= min(panel, _MEMORY_BOUND):
+        if alone and outputs <= min(panel, _MEMORY_BOUND):
             most = min(most, _STREAMS)
         channel_block = even(channels, most)
         # -- tables
@@ -334,26 +340,26 @@ class _Maker:
             storing = {"columns": "along", "columns2": "along2", "any": "any"}[layout]
             if by_channels:
                 storing = storing.replace("along", "across")
-        side, act = tile.side, self.problem.activation
+        side, act, stored = tile.side, self.problem.activation, self.problem.stored
         apart = self.in_place and self.x_pixel != 1
         soon = ("scalars" if by_channels else "vectors") if self.in_place and not apart else ""
         return {
-            "driver": (driver.name(scalar, side), lambda t: driver.emit(t, scalar, side)),
+            "driver": (driver.name(scalar, side, stored), lambda t: driver.emit(t, scalar, side, stored)),
             "micro": (
                 micro.name(scalar, vectors, scalars, apart=apart, soon=soon),
                 lambda t: micro.emit(t, scalar, vectors, scalars, apart=apart, soon=soon),
             ),
             "pack_rows": (
-                pack_rows.name(scalar, packing),
-                lambda t: pack_rows.emit(t, scalar, packing, driver.FIELDS),
+                pack_rows.name(scalar, packing, stored),
+                lambda t: pack_rows.emit(t, scalar, packing, driver.FIELDS, stored),
             ),
             "pack_weights": (
-                pack_weights.name(scalar, weights, panel),
-                lambda t: pack_weights.emit(t, scalar, weights, panel, driver.FIELDS),
+                pack_weights.name(scalar, weights, panel, stored),
+                lambda t: pack_weights.emit(t, scalar, weights, panel, driver.FIELDS, stored),
             ),
             "store": (
-                store.name(scalar, side, storing, act, vectors),
-                lambda t: store.emit(t, scalar, side, storing, act, vectors),
+                store.name(scalar, side, storing, act, vectors, stored),
+                lambda t: store.emit(t, scalar, side, storing, act, vectors, stored),
             ),
         }
 

@@ -85,22 +85,27 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     # -- scratch
     sums_at = up(channels * panel, 16)
     list_at = up(sums_at + tile.scalars * panel, 16)
+    wide_at = list_at + up(16 * -(-channels // channel_block), 64) // itemsize
+    # Pixels lie an odd number of cache lines apart, so that they don't meet in one set of a cache.
+    wide_pitch = (-(-channels * itemsize // 64) | 1) * 64 // itemsize
     scratch = list_at * itemsize + 16 * (-(-channels // channel_block))
+    if problem.stored:
+        scratch = (wide_at + tile.scalars * wide_pitch) * itemsize
     schedule = "lanes" if problem.backwards else "flat"
-    act, size = problem.activation, (tile.vectors, tile.scalars)
+    act, size, stored = problem.activation, (tile.vectors, tile.scalars), problem.stored
     kernels = {
-        "driver": (direct_driver.name(scalar), lambda t: direct_driver.emit(t, scalar)),
+        "driver": (direct_driver.name(scalar, stored), lambda t: direct_driver.emit(t, scalar, stored)),
         "micro": (
             micro.name(scalar, *size, apart=True),
             lambda t: micro.emit(t, scalar, *size, apart=True),
         ),
         "pack_weights": (
-            pack_weights.name(scalar, schedule, panel),
-            lambda t: pack_weights.emit(t, scalar, schedule, panel, direct_driver.FIELDS),
+            pack_weights.name(scalar, schedule, panel, stored),
+            lambda t: pack_weights.emit(t, scalar, schedule, panel, direct_driver.FIELDS, stored),
         ),
         "store": (
-            store.name(scalar, "by_channels", "along", act, tile.vectors),
-            lambda t: store.emit(t, scalar, "by_channels", "along", act, tile.vectors),
+            store.name(scalar, "by_channels", "along", act, tile.vectors, stored),
+            lambda t: store.emit(t, scalar, "by_channels", "along", act, tile.vectors, stored),
         ),
     }
     addresses = addresses_of(kernels, target, load)
@@ -113,6 +118,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         row_blocks, "columns": columns, "column_block": column_block, "column_blocks": column_blocks,
         "channel_block": channel_block, "output_block": output_block, "output_blocks": output_blocks,
         "tile": tile.scalars, "panel": panel, "sums_at": sums_at, "list_at": list_at,
+        "wide_at": wide_at, "wide_pitch": wide_pitch,
         "slope": int(np.float64(problem.slope).view(np.int64)),
         **addresses,
     }  # fmt: skip

@@ -19,7 +19,7 @@ The order of a sum (blocks of channels, then channels) depends on the number of 
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, size_of
+from tilewright.kernel.builder import Function, Value, first_lanes, labelled, masked_load, size_of, vector
 from tilewright.kernel.tiles import driver
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -30,26 +30,28 @@ FIELDS = Fields(
     # where rows of a sample start: (in x, in y); how many a sample has, all have, and a block; pixels of a
     # row
     "row_starts", "sample_rows", "rows", "row_block", "row_blocks", "columns",
+    # of halves: where in scratch a tile of pixels is widened to, and from one of them to the next
+    "wide_at", "wide_pitch",
 )  # fmt: skip
 
 _ADDRESSES = {"x", "w", "bias", "y", "row_starts", "pack_weights", "micro", "store"}
 
 
-def name(scalar: str) -> str:
-    """The symbol of the driver."""
-    return f"convolve_direct_{scalar}"
+def name(scalar: str, stored: str = "") -> str:
+    """The symbol of the driver; ``stored``: of what kind of halves x, w and y are, if they are."""
+    return labelled(f"convolve_direct_{scalar}", stored)
 
 
-def emit(target: Target, scalar: str) -> str:
+def emit(target: Target, scalar: str, stored: str = "") -> str:
     """The driver."""
-    f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Driver(f, scalar).emit()
+    f = Function(name(scalar, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Driver(f, scalar, stored).emit()
     return f.text()
 
 
 class _Driver(driver.Driver):
-    def __init__(self, f: Function, scalar: str) -> None:
-        super().__init__(f, scalar, by_channels=True)
+    def __init__(self, f: Function, scalar: str, stored: str) -> None:
+        super().__init__(f, scalar, by_channels=True, stored=stored)
         self.words = {
             word: FIELDS.address(f, f["args"], word)
             if word in _ADDRESSES
@@ -57,6 +59,7 @@ class _Driver(driver.Driver):
             for word in FIELDS.names
             if word != "slope"
         }
+        self._mark()
         self.slope = f.load("double", f["args"], FIELDS.place["slope"])
 
     def emit(self) -> None:
@@ -124,11 +127,29 @@ class _Driver(driver.Driver):
     def _tile(self, x: Value) -> None:
         f = self.f
         one = f.number("i64", 1)
+        pixel_step = self.x_column
+        if self.stored:
+            x, pixel_step = self._widened(x), self.wide_pitch
         with f.loop(self.channels, step=self.channel_block, name="channels") as c:
             count = f.least(self.channels - c, self.channel_block)
             resume = f.result("i64", f"zext i1 {c.differs(0).name} to i64")
             entry = f.at(self.list, "i64", c // self.channel_block * 2)
             f.call(
                 self.micro, self.weights, x, entry, one, count, self.panel, one, self.sums, self.panel,
-                resume, self.x_column,
+                resume, pixel_step,
             )  # fmt: skip
+
+    def _widened(self, x: Value) -> Value:
+        """A copy of a tile of pixels, which lie apart."""
+        f, width = self.f, self.f.target.vector_bytes // size_of(self.scalar)
+        type, to = vector(width, self.scalar), f.at(f["scratch"], self.scalar, self.wide_at)
+        whole = self.channels // width * width
+        mask = first_lanes(f, self.channels - whole, width)
+        with f.loop(self.tile, name="widen") as i:
+            pixel = f.at(x, self.scalar, i * self.x_column)
+            wide = f.at(to, self.scalar, i * self.wide_pitch)
+            with f.loop(whole, step=width, name="widen") as c:
+                f.store(f.load(type, pixel, c), wide, c)
+            with f.when(whole < self.channels):
+                f.store(masked_load(f, type, f.at(pixel, self.scalar, whole), mask), wide, whole)
+        return to

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tilewright.kernel.builder import Function, Value, first_lanes, masked_load, vector
+from tilewright.kernel.builder import Function, Value, first_lanes, labelled, masked_load, vector
 from tilewright.plan.target import Target
 
 #: What it is called with; sums are I·J vectors, added to.
@@ -33,14 +33,15 @@ def tile_for(target: Target, outputs: int, channels: int) -> tuple[int, int]:
     return min(outputs, most[0]), min(channels, most[1])
 
 
-def name(scalar: str, rows: int, columns: int) -> str:
-    """The symbol of a micro-kernel."""
-    return f"dot_{scalar}_{rows}x{columns}"
+def name(scalar: str, rows: int, columns: int, stored: str = "") -> str:
+    """The symbol of a micro-kernel; ``stored``: of what kind of halves a and b are, if they are."""
+    return labelled(f"dot_{scalar}_{rows}x{columns}", stored)
 
 
-def emit(target: Target, scalar: str, rows: int, columns: int) -> str:
+def emit(target: Target, scalar: str, rows: int, columns: int, stored: str = "") -> str:
     """The micro-kernel for ``rows`` of a by ``columns`` rows of b."""
-    f = Function(name(scalar, rows, columns), target, ARGUMENTS)
+    kinds = {"a": stored, "b": stored}
+    f = Function(name(scalar, rows, columns, stored), target, ARGUMENTS, stored=kinds)
     width = target.vector_bytes // (4 if scalar == "float" else 8)
     type = vector(width, scalar)
     a = [f.at(f["a"], scalar, f["a_step"] * i) for i in range(rows)]

@@ -14,7 +14,7 @@ on the number of threads.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, lane, shuffle, size_of, vector
+from tilewright.kernel.builder import Function, Value, labelled, lane, shuffle, size_of, vector
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
@@ -35,20 +35,22 @@ FIELDS = Fields(
 _ADDRESSES = {"x", "gy", "gw", "row_starts", "dot"}
 
 
-def name(scalar: str, rows: int, columns: int) -> str:
-    """The symbol of the driver for tiles of so many output by input channels."""
-    return f"weight_gradient_dot_{scalar}_{rows}x{columns}"
+def name(scalar: str, rows: int, columns: int, stored: str = "") -> str:
+    """The symbol of the driver for tiles of output by input channels; ``stored``: x and gy as what."""
+    return labelled(f"weight_gradient_dot_{scalar}_{rows}x{columns}", stored)
 
 
-def emit(target: Target, scalar: str, rows: int, columns: int) -> str:
+def emit(target: Target, scalar: str, rows: int, columns: int, stored: str = "") -> str:
     """The driver."""
-    f = Function(name(scalar, rows, columns), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    arguments = {"unit": "i64", "args": "ptr", "scratch": "ptr"}
+    f = Function(name(scalar, rows, columns, stored), target, arguments)
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     words = {
         word: FIELDS.address(f, f["args"], word) if word in _ADDRESSES else FIELDS.read(f, f["args"], word)
         for word in FIELDS.names
     }
+    words |= {key: f.halves(words[key], stored) for key in ("x", "gy")}
     u = f["unit"]
     share, u = u % words["shares"], u // words["shares"]
     channel_block, u = u % words["channel_blocks"], u // words["channel_blocks"]

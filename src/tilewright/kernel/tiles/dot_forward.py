@@ -59,16 +59,16 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     p_tiles, k_tiles = -(-column_block // size[0]), -(-outputs // size[1])
     sums_at = up(p_tiles * size[0] * panel, 16)
     scratch = (sums_at + p_tiles * k_tiles * size[0] * size[1] * width) * itemsize
-    act = problem.activation
+    act, stored = problem.activation, problem.stored
     kernels: Kernels = {
         "driver": (
-            dot_forward_driver.name(scalar, *size),
-            lambda t: dot_forward_driver.emit(t, scalar, *size),
+            dot_forward_driver.name(scalar, *size, stored),
+            lambda t: dot_forward_driver.emit(t, scalar, *size, stored),
         ),
-        "dot": (dot.name(scalar, *size), lambda t: dot.emit(t, scalar, *size)),
+        "dot": (dot.name(scalar, *size, stored), lambda t: dot.emit(t, scalar, *size, stored)),
         "store": (
-            store.name(scalar, "by_channels", "along", act, vectors),
-            lambda t: store.emit(t, scalar, "by_channels", "along", act, vectors),
+            store.name(scalar, "by_channels", "along", act, vectors, stored),
+            lambda t: store.emit(t, scalar, "by_channels", "along", act, vectors, stored),
         ),
     }
     addresses = addresses_of(kernels, target, load)

@@ -13,7 +13,7 @@ The order of a sum (stretches of channels, then lanes) depends on the number of 
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, lane, size_of, vector
+from tilewright.kernel.builder import Function, labelled, lane, size_of, vector
 from tilewright.kernel.tiles.dot_driver import added
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -31,14 +31,15 @@ FIELDS = Fields(
 _ADDRESSES = {"x", "w", "bias", "y", "row_starts", "dot", "store"}
 
 
-def name(scalar: str, pixels: int, outputs: int) -> str:
-    """The symbol of the driver for tiles of so many pixels by outputs."""
-    return f"convolve_dot_{scalar}_{pixels}x{outputs}"
+def name(scalar: str, pixels: int, outputs: int, stored: str = "") -> str:
+    """The symbol of the driver for tiles of so many pixels by outputs; ``stored``: of what kind of halves."""
+    return labelled(f"convolve_dot_{scalar}_{pixels}x{outputs}", stored)
 
 
-def emit(target: Target, scalar: str, pixels: int, outputs: int) -> str:
+def emit(target: Target, scalar: str, pixels: int, outputs: int, stored: str = "") -> str:
     """The driver."""
-    f = Function(name(scalar, pixels, outputs), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    arguments = {"unit": "i64", "args": "ptr", "scratch": "ptr"}
+    f = Function(name(scalar, pixels, outputs, stored), target, arguments)
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     words = {
@@ -46,6 +47,7 @@ def emit(target: Target, scalar: str, pixels: int, outputs: int) -> str:
         for word in FIELDS.names
         if word != "slope"
     }
+    words |= {key: f.halves(words[key], stored) for key in ("x", "w", "y")}
     slope = f.load("double", f["args"], FIELDS.place["slope"])
     u = f["unit"]
     part, u = u % words["column_blocks"], u // words["column_blocks"]

@@ -83,9 +83,13 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         shares = 1
     units *= shares
     scratch = up(output_block, tile[0]) * up(channel_block, tile[1]) * target.vector_bytes + 64
+    stored = problem.stored
     kernels: Kernels = {
-        "driver": (dot_driver.name(scalar, *tile), lambda t: dot_driver.emit(t, scalar, *tile)),
-        "dot": (dot.name(scalar, *tile), lambda t: dot.emit(t, scalar, *tile)),
+        "driver": (
+            dot_driver.name(scalar, *tile, stored),
+            lambda t: dot_driver.emit(t, scalar, *tile, stored),
+        ),
+        "dot": (dot.name(scalar, *tile, stored), lambda t: dot.emit(t, scalar, *tile, stored)),
     }
     addresses = addresses_of(kernels, target, load)
     words: Words = {

@@ -21,7 +21,7 @@ then channels) depends on the geometry of one sample alone.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, first_lanes, masked_store, size_of, vector
+from tilewright.kernel.builder import Function, Value, first_lanes, labelled, masked_store, size_of, vector
 from tilewright.kernel.tiles import store
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -70,23 +70,23 @@ FIELDS = Fields(
 SIDES = store.SIDES
 
 
-def name(scalar: str, side: str) -> str:
-    """The symbol of a driver."""
-    return f"convolve_{scalar}_{side}"
+def name(scalar: str, side: str, stored: str = "") -> str:
+    """The symbol of a driver; ``stored``: of what kind of halves x, w and y are, if they are."""
+    return labelled(f"convolve_{scalar}_{side}", stored)
 
 
-def emit(target: Target, scalar: str, side: str) -> str:
+def emit(target: Target, scalar: str, side: str, stored: str = "") -> str:
     """The driver whose vectors run over output channels (``by_channels``) or pixels (``by_pixels``)."""
-    f = Function(name(scalar, side), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    Driver(f, scalar, side == "by_channels").emit()
+    f = Function(name(scalar, side, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    Driver(f, scalar, side == "by_channels", stored).emit()
     return f.text()
 
 
 class Driver:
     """The emission of the driver ``f``."""
 
-    def __init__(self, f: Function, scalar: str, by_channels: bool) -> None:
-        self.f, self.scalar, self.by_channels = f, scalar, by_channels
+    def __init__(self, f: Function, scalar: str, by_channels: bool, stored: str = "") -> None:
+        self.f, self.scalar, self.by_channels, self.stored = f, scalar, by_channels, stored
         self.words: dict[str, Value] = {}
 
     def __getattr__(self, name: str) -> Value:
@@ -106,6 +106,7 @@ class Driver:
             for word in FIELDS.names
             if word not in ("slope", "remainders", "every", "length")
         }
+        self._mark()
         self.fills = self.blank.differs(0) & self.bias.equals(f.null())
         self.slope_value = f.load("double", f["args"], FIELDS.place["slope"])
         packing, computing = f.fresh("packing"), f.fresh("computing")
@@ -128,6 +129,10 @@ class Driver:
                 self._pack_lines()
             self._panels()
         f.give()
+
+    def _mark(self) -> None:
+        """The arrays are of what they are stored as."""
+        self.words |= {key: self.f.halves(self.words[key], self.stored) for key in ("x", "w", "y")}
 
     def _pack_shared(self) -> None:
         """A unit of another kind: the weights of one panel of a group, for all units that follow."""

@@ -16,6 +16,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     masked_load,
     shuffle,
     splat,
@@ -41,14 +42,14 @@ ARGUMENTS = {
 SCHEDULES = ("columns1", "columns2", "channels", "any")
 
 
-def name(scalar: str, schedule: str) -> str:
-    """The symbol of a packing function."""
-    return f"pack_rows_{scalar}_{schedule}"
+def name(scalar: str, schedule: str, stored: str = "") -> str:
+    """The symbol of a packing function; ``stored``: of what kind of halves x is, if it is."""
+    return labelled(f"pack_rows_{scalar}_{schedule}", stored)
 
 
-def emit(target: Target, scalar: str, schedule: str, fields: Fields) -> str:
+def emit(target: Target, scalar: str, schedule: str, fields: Fields, stored: str = "") -> str:
     """A packing function. The packed length of a stretch is a multiple of the vector's lanes."""
-    f = Function(name(scalar, schedule), target, ARGUMENTS)
+    f = Function(name(scalar, schedule, stored), target, ARGUMENTS, stored={"source": stored})
     words = ("length", "pitch", "every", "x_channel", "x_column", "x_line")
     length, pitch, every, x_channel, x_column, x_line = fields.all(f, f["args"], *words)
     line_pitch = f["channels"] * pitch

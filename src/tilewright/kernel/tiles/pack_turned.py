@@ -17,6 +17,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     load_square,
     masked_load,
     shuffle,
@@ -43,14 +44,14 @@ ARGUMENTS = {
 SCHEDULES = ("columns1", "columns2", "channels", "any")
 
 
-def name(scalar: str, schedule: str) -> str:
-    """The symbol of a packing function."""
-    return f"pack_turned_{scalar}_{schedule}"
+def name(scalar: str, schedule: str, stored: str = "") -> str:
+    """The symbol of a packing function; ``stored``: of what kind of halves the source is, if it is."""
+    return labelled(f"pack_turned_{scalar}_{schedule}", stored)
 
 
-def emit(target: Target, scalar: str, schedule: str) -> str:
+def emit(target: Target, scalar: str, schedule: str, stored: str = "") -> str:
     """A packing function."""
-    f = Function(name(scalar, schedule), target, ARGUMENTS)
+    f = Function(name(scalar, schedule, stored), target, ARGUMENTS, stored={"source": stored})
     every = 2 if schedule == "columns2" else 1
     # Most often the next line to be packed follows in memory, or the one after it where columns are left out.
     ahead = f["length"] * (every * every)

@@ -19,6 +19,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     load_columns,
     load_square,
     masked_load,
@@ -38,14 +39,14 @@ _AHEAD = 128
 SCHEDULES = ("flat", "lanes", "taps", "any")
 
 
-def name(scalar: str, schedule: str, lanes: int) -> str:
-    """The symbol of a packing function."""
-    return f"pack_weights_{scalar}_{schedule}_{lanes}"
+def name(scalar: str, schedule: str, lanes: int, stored: str = "") -> str:
+    """The symbol of a packing function; ``stored``: of what kind of halves the weights are, if they are."""
+    return labelled(f"pack_weights_{scalar}_{schedule}_{lanes}", stored)
 
 
-def emit(target: Target, scalar: str, schedule: str, lanes: int, fields: Fields) -> str:
+def emit(target: Target, scalar: str, schedule: str, lanes: int, fields: Fields, stored: str = "") -> str:
     """A packing function for panels of ``lanes`` outputs (whole vectors, unless the schedule is ``any``)."""
-    f = Function(name(scalar, schedule, lanes), target, ARGUMENTS)
+    f = Function(name(scalar, schedule, lanes, stored), target, ARGUMENTS, stored={"source": stored})
     steps = fields.all(f, f["args"], "taps", "w_output", "w_channel", "w_tap")
     width = target.vector_bytes // (4 if scalar == "float" else 8)
     if schedule == "flat":

@@ -19,6 +19,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     load_square,
     masked_store,
     shuffle,
@@ -46,14 +47,23 @@ SIDES = ("by_channels", "by_pixels")
 SCHEDULES = ("along", "along2", "across", "across2", "any")
 
 
-def name(scalar: str, side: str, schedule: str, activation: str, vectors: int) -> str:
-    """The symbol of a storing function."""
-    return f"store_{scalar}_{side}_{schedule}_{activation}_{vectors}"
+def name(scalar: str, side: str, schedule: str, activation: str, vectors: int, stored: str = "") -> str:
+    """The symbol of a storing function; ``stored``: of what kind of halves y is, if it is."""
+    return labelled(f"store_{scalar}_{side}_{schedule}_{activation}_{vectors}", stored)
 
 
-def emit(target: Target, scalar: str, side: str, schedule: str, activation: str, vectors: int) -> str:
+def emit(
+    target: Target,
+    scalar: str,
+    side: str,
+    schedule: str,
+    activation: str,
+    vectors: int,
+    stored: str = "",
+) -> str:
     """A storing function for tiles whose rows are ``vectors`` vectors; any number of rows."""
-    f = Function(name(scalar, side, schedule, activation, vectors), target, ARGUMENTS)
+    symbol = name(scalar, side, schedule, activation, vectors, stored)
+    f = Function(symbol, target, ARGUMENTS, stored={"out": stored})
     tile = _Tile(f, scalar, side, activation, vectors)
     if schedule == "along":
         _along(tile)

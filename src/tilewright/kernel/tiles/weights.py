@@ -50,12 +50,16 @@ FEW_CHANNELS = 8
 
 @dataclass(frozen=True)
 class WeightProblem:
-    """A forward geometry, and the steps of x and gy in elements."""
+    """A forward geometry, and the steps of x and gy in elements.
+
+    It is computed in ``dtype``; the two may be halves, ``stored`` says of which kind.
+    """
 
     dims: ConvDims
     dtype: str
     x_steps: Steps
     gy_steps: Steps
+    stored: str = ""
 
 
 @dataclass
@@ -193,11 +197,18 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     pack_gy = schedule_of(gy_column, problem.gy_steps[1], outputs)
     row_entries = [stretch * length + place for _, stretch, place in row.phases[0].taps]
 
+    stored = problem.stored
     kernels: Kernels = {
-        "driver": (weights_driver.name(scalar), lambda t: weights_driver.emit(t, scalar)),
+        "driver": (weights_driver.name(scalar, stored), lambda t: weights_driver.emit(t, scalar, stored)),
         "micro": (micro.name(scalar, vectors, tile), lambda t: micro.emit(t, scalar, vectors, tile)),
-        "pack_x": (pack_turned.name(scalar, pack_x), lambda t: pack_turned.emit(t, scalar, pack_x)),
-        "pack_gy": (pack_turned.name(scalar, pack_gy), lambda t: pack_turned.emit(t, scalar, pack_gy)),
+        "pack_x": (
+            pack_turned.name(scalar, pack_x, stored),
+            lambda t: pack_turned.emit(t, scalar, pack_x, stored),
+        ),
+        "pack_gy": (
+            pack_turned.name(scalar, pack_gy, stored),
+            lambda t: pack_turned.emit(t, scalar, pack_gy, stored),
+        ),
     }
     addresses = addresses_of(kernels, target, load)
     words: Words = {
@@ -242,7 +253,7 @@ def _exchanged(problem: WeightProblem) -> WeightProblem:
     dims = problem.dims
     weights = (dims.in_channels, dims.out_channels, *dims.kernel)
     turned = ConvDims.of((dims.batch, dims.out_channels, *dims.output), weights)
-    return WeightProblem(turned, problem.dtype, problem.gy_steps, problem.x_steps)
+    return WeightProblem(turned, problem.dtype, problem.gy_steps, problem.x_steps, problem.stored)
 
 
 def schedule_of(column_step: int, channel_step: int, channels: int) -> str:

@@ -28,6 +28,7 @@ from tilewright.kernel.builder import (
     Function,
     Value,
     first_lanes,
+    labelled,
     load_square,
     masked_store,
     size_of,
@@ -71,28 +72,31 @@ ADDRESSES = {
 }  # fmt: skip
 
 
-def name(scalar: str) -> str:
-    """The symbol of the driver."""
-    return f"weight_gradient_{scalar}"
+def name(scalar: str, stored: str = "") -> str:
+    """The symbol of the driver; ``stored``: of what kind of halves x and gy are, if they are."""
+    return labelled(f"weight_gradient_{scalar}", stored)
 
 
-def emit(target: Target, scalar: str) -> str:
+def emit(target: Target, scalar: str, stored: str = "") -> str:
     """The driver."""
-    f = Function(name(scalar), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    Driver(f, scalar, FIELDS, ADDRESSES).emit()
+    f = Function(name(scalar, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    Driver(f, scalar, FIELDS, ADDRESSES, stored).emit()
     return f.text()
 
 
 class Driver:
     """The emission of the driver ``f``; ``addresses`` are those of its table's words that are addresses."""
 
-    def __init__(self, f: Function, scalar: str, fields: Fields, addresses: set[str]) -> None:
+    def __init__(
+        self, f: Function, scalar: str, fields: Fields, addresses: set[str], stored: str = ""
+    ) -> None:
         self.f, self.scalar = f, scalar
         self.width = f.target.vector_bytes // size_of(scalar)
         self.words: dict[str, Value] = {
             word: fields.address(f, f["args"], word) if word in addresses else fields.read(f, f["args"], word)
             for word in fields.names
         }
+        self.words |= {key: f.halves(self.words[key], stored) for key in ("x", "gy")}
 
     def __getattr__(self, name: str) -> Value:
         # The words of the table are read where the function starts, once.

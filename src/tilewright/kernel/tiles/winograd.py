@@ -168,21 +168,24 @@ def _kernels(problem: Problem, pair: transforms.Pair, vectors: int, piece_tile: 
         weights = "any"  # the taps of one lead tap are no longer followed by the next channel's
     y_column = problem.y_steps[-1]
     storing = "across" if y_column == 1 else "along" if problem.y_steps[1] == 1 else "any"
-    act = problem.activation
+    act, stored = problem.activation, problem.stored
     return {
-        "driver": (winograd_driver.name(), winograd_driver.emit),
+        "driver": (winograd_driver.name(stored), lambda t: winograd_driver.emit(t, stored)),
         "micro": (
             micro.name("float", vectors, piece_tile, apart=True),
             lambda t: micro.emit(t, "float", vectors, piece_tile, apart=True),
         ),
-        "pack_turned": (pack_turned.name("float", packing), lambda t: pack_turned.emit(t, "float", packing)),
+        "pack_turned": (
+            pack_turned.name("float", packing, stored),
+            lambda t: pack_turned.emit(t, "float", packing, stored),
+        ),
         "pack_weights": (
-            pack_weights.name("float", weights, panel),
-            lambda t: pack_weights.emit(t, "float", weights, panel, fields),
+            pack_weights.name("float", weights, panel, stored),
+            lambda t: pack_weights.emit(t, "float", weights, panel, fields, stored),
         ),
         "store": (
-            store.name("float", "by_channels", storing, act, vectors),
-            lambda t: store.emit(t, "float", "by_channels", storing, act, vectors),
+            store.name("float", "by_channels", storing, act, vectors, stored),
+            lambda t: store.emit(t, "float", "by_channels", storing, act, vectors, stored),
         ),
         "transform_input": (
             transforms.input_name(pair),

@@ -19,7 +19,7 @@ channels) depends on the geometry of one sample alone.
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, vector
+from tilewright.kernel.builder import Function, Value, labelled, vector
 from tilewright.kernel.tiles import driver
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -52,21 +52,21 @@ _ADDRESSES = {
 }  # fmt: skip
 
 
-def name() -> str:
-    """The symbol of the driver."""
-    return "convolve_winograd"
+def name(stored: str = "") -> str:
+    """The symbol of the driver; ``stored``: of what kind of halves x, w and y are, if they are."""
+    return labelled("convolve_winograd", stored)
 
 
-def emit(target: Target) -> str:
+def emit(target: Target, stored: str = "") -> str:
     """The driver."""
-    f = Function(name(), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Driver(f).emit()
+    f = Function(name(stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Driver(f, stored).emit()
     return f.text()
 
 
 class _Driver(driver.Driver):
-    def __init__(self, f: Function) -> None:
-        self.f, self.scalar = f, "float"
+    def __init__(self, f: Function, stored: str) -> None:
+        self.f, self.scalar, self.stored = f, "float", stored
         self.width = f.target.vector_bytes // 4
         self.words: dict[str, Value] = {
             word: FIELDS.address(f, f["args"], word)
@@ -75,6 +75,7 @@ class _Driver(driver.Driver):
             for word in FIELDS.names
             if word != "slope"
         }
+        self._mark()
         self.slope = f.load("double", f["args"], FIELDS.place["slope"])
 
     def emit(self) -> None:

@@ -109,14 +109,21 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
 
     pack_x = schedule_of(x_steps[-1], problem.x_steps[1], channels)
     pack_gy = schedule_of(gy_steps[-1], problem.gy_steps[1], outputs)
+    stored = problem.stored
     kernels: Kernels = {
         "driver": (
-            winograd_weights_driver.name(pair),
-            lambda t: winograd_weights_driver.emit(t, pair),
+            winograd_weights_driver.name(pair, stored),
+            lambda t: winograd_weights_driver.emit(t, pair, stored),
         ),
         "micro": (micro.name("float", vectors, tile), lambda t: micro.emit(t, "float", vectors, tile)),
-        "pack_x": (pack_turned.name("float", pack_x), lambda t: pack_turned.emit(t, "float", pack_x)),
-        "pack_gy": (pack_turned.name("float", pack_gy), lambda t: pack_turned.emit(t, "float", pack_gy)),
+        "pack_x": (
+            pack_turned.name("float", pack_x, stored),
+            lambda t: pack_turned.emit(t, "float", pack_x, stored),
+        ),
+        "pack_gy": (
+            pack_turned.name("float", pack_gy, stored),
+            lambda t: pack_turned.emit(t, "float", pack_gy, stored),
+        ),
         "transform_input": (transforms.input_name(pair), lambda t: transforms.emit_input(t, pair)),
     }
     addresses = addresses_of(kernels, target, load)

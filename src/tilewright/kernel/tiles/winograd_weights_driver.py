@@ -11,7 +11,7 @@ the micro-kernel sums over pieces, place by place; the sums are mapped back wher
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, vector
+from tilewright.kernel.builder import Function, Value, labelled, vector
 from tilewright.kernel.tiles import weights_driver
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.kernel.tiles.linear import both_ways
@@ -32,21 +32,21 @@ FIELDS = Fields(
 )  # fmt: skip
 
 
-def name(pair: Pair) -> str:
-    """The symbol of the driver."""
-    return f"weight_gradient_winograd_{label_of(pair)}"
+def name(pair: Pair, stored: str = "") -> str:
+    """The symbol of the driver; ``stored``: of what kind of halves x and gy are, if they are."""
+    return labelled(f"weight_gradient_winograd_{label_of(pair)}", stored)
 
 
-def emit(target: Target, pair: Pair) -> str:
+def emit(target: Target, pair: Pair, stored: str = "") -> str:
     """The driver; ``pair`` is that of the forward pass."""
-    f = Function(name(pair), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
-    _Driver(f, pair).emit()
+    f = Function(name(pair, stored), target, {"unit": "i64", "args": "ptr", "scratch": "ptr"})
+    _Driver(f, pair, stored).emit()
     return f.text()
 
 
 class _Driver(weights_driver.Driver):
-    def __init__(self, f: Function, pair: Pair) -> None:
-        super().__init__(f, "float", FIELDS, weights_driver.ADDRESSES | {"transform_input"})
+    def __init__(self, f: Function, pair: Pair, stored: str) -> None:
+        super().__init__(f, "float", FIELDS, weights_driver.ADDRESSES | {"transform_input"}, stored)
         self.pair, self.turned = pair, (pair[0].turned, pair[1].turned)
         self.place_count = places_of(pair)
 
