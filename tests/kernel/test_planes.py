@@ -155,6 +155,62 @@ def test_small_planes_of_many_channels(data: st.DataObject) -> None:
         assert_same(gw, reference.conv.weight_gradient(dims, x, gy), **_FLOAT64)
 
 
+@settings(max_examples=25)
+@given(data=st.data())
+def test_channels_side_by_side(data: st.DataObject) -> None:
+    """Block by block, several vectors of channels each: many blocks, and a last vector that is not full."""
+    rank = data.draw(st.integers(1, 3))
+    channels = data.draw(st.integers(9, 150))
+    kernel = [data.draw(st.integers(1, 3)) for _ in range(rank)]
+    try:
+        dims = ConvDims.of(
+            (data.draw(st.integers(1, 3)), channels, *(data.draw(st.integers(1, 12)) for _ in range(rank))),
+            (channels, 1, *kernel),
+            stride=tuple(data.draw(st.integers(1, 3)) for _ in range(rank)),
+            padding=tuple((data.draw(st.integers(0, 2)), data.draw(st.integers(0, 3))) for _ in range(rank)),
+            dilation=tuple(data.draw(st.integers(1, 2)) for _ in range(rank)),
+            groups=channels,
+        )
+    except ValueError:
+        return
+    x, gy = (
+        in_layout(random_array(shape, 1), "channels_last") for shape in (dims.input_shape, dims.output_shape)
+    )
+    w, bias = random_array(dims.weight_shape, 2), random_array((channels,), 4)
+    before = threads.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch, small_blocks():
+        patch.setattr(program, "TOGETHER_LEAST", 0)
+        patch.setattr(program, "TOGETHER_PLACES", data.draw(st.sampled_from([1, 1 << 20, 1 << 12])))
+        patch.setattr(program, "WORK", 1)
+        patch.setattr(weights_program, "WORK", 1)
+        threads.set_num_threads(3)
+        try:
+            for plan in plans("forward", dims, "channels_last"):
+                y = in_layout(np.full(dims.output_shape, np.nan), "channels_last")
+                run(plan, x, w, bias, y)
+                assert_same(y, reference.conv.forward(dims, x, w, bias), **_FLOAT64)
+            for plan in plans("data_gradient", dims, "channels_last"):
+                gx = in_layout(np.full(dims.input_shape, np.nan), "channels_last")
+                run(plan, gy, w, gx)
+                assert_same(gx, reference.conv.data_gradient(dims, gy, w), **_FLOAT64)
+            for plan in plans("weight_gradient", dims):
+                gw = np.full(dims.weight_shape, np.nan)
+                run(plan, x, gy, gw)
+                assert_same(gw, reference.conv.weight_gradient(dims, x, gy), **_FLOAT64)
+        finally:
+            threads.set_num_threads(before)
+
+
+def test_how_many_channels_side_by_side() -> None:
+    large = ConvDims.of((8, 144, 56, 56), (144, 1, 3, 3), groups=144)
+    assert program.together_of(large, 64, 9) == 9
+    assert program.together_of(replace(large, spatial=(14, 14)), 64, 9) == 1
+    # Blocks keep 512 places, and 60 vectors go in equal parts.
+    assert program.together_of(large, 64, 60) == 20
+    assert program.together_of(large, 64, 61) == 1
+    assert program.TOGETHER_BYTES // (64 * 20) >= program.TOGETHER_PLACES
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_a_weight_gradient_is_not_finite_only_where_the_definition_says_so(value: float) -> None:
     dims = ConvDims.of((1, 2, 6, 7), (2, 1, 3, 3), padding=1, groups=2)

@@ -2,7 +2,7 @@
 
 Schedule:
 
-    for each item of the unit, a block of a plane (a group of a sample):
+    for each item of the unit, a block of a plane (a group of a sample; those side by side follow each other):
         for each input channel of the group: pack its block
         for outputs of the group, a few at a time:
             for each run of the block: sums over the taps
@@ -27,7 +27,7 @@ FIELDS = Fields(
     # tables; the first says of each block where its entries in the others are, and how many
     *_TABLES,
     # work: items are blocks of planes (a group of a sample); a unit has so many
-    "block_count", "items", "items_a_unit", "groups",
+    "block_count", "items", "items_a_unit", "groups", "together",
     # a group's channels
     "inputs", "outputs", "at_once",
     # strides, in elements
@@ -77,13 +77,16 @@ def emit(target: Target, scalar: str, stored: str = "") -> str:
 
     def plane_of(item: Value) -> tuple[Value, Value, Value, list[Value]]:
         """Of an item: its sample, its group, where their samples begin, and the words of its block."""
-        plane = item // word["block_count"]
+        # Of neighbouring channels, block by block; else plane by plane.
+        across = item // word["together"]
+        plane, number = across // word["block_count"], across % word["block_count"]
         one, other = plane // word["groups"], plane % word["groups"]
         # Along the channels, samples follow each other: weights are turned once for all of a unit.
         sample = f.select(turns, plane % word["samples"], one)
         group = f.select(turns, plane // word["samples"], other)
+        group = group * word["together"] + item % word["together"]
         x = f.at(pointer["x"], scalar, sample * word["x_sample"] + group * word["x_group"])
-        block = f.at(pointer["blocks"], "i64", item % word["block_count"] * BLOCK_WORDS)
+        block = f.at(pointer["blocks"], "i64", number * BLOCK_WORDS)
         return sample, group, x, [f.load("i64", block, i) for i in range(BLOCK_WORDS)]
 
     nothing = f.number(vector(width, scalar), 0)
@@ -103,13 +106,13 @@ def emit(target: Target, scalar: str, stored: str = "") -> str:
         source = f.load("i64", pointer["lines"], block_following[0] * 2)
         source = f.select(source.equals(NOWHERE), f.number("i64", 0), source)
         ahead = f.at(x_following, scalar, source, wild=True)
-        each = f.select((item + 1).equals(last), f.number("i64", 0), word["ahead_each"])
+        each = f.select((item + 1 >= last), f.number("i64", 0), word["ahead_each"])
         own = f.at(pointer["w"], scalar, group * word["w_group"])
         turned = f.at(f["scratch"], scalar, word["turned"])
         w = f.select(turns, turned, own)
         lanes = f.select((group + 1).equals(word["groups"]), word["lanes_last"], word["lanes"])
         with (
-            f.when(turns & (item.equals(first) | sample.equals(0))),
+            f.when(turns & (item.equals(first) | sample.equals(0) | (word["together"] > 1))),
             f.loop(lanes, name="lane") as lane,
             f.loop(word["turns"], name="tap") as tap,
         ):

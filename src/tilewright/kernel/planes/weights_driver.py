@@ -3,7 +3,7 @@
 Schedule:
 
     sums = 0, one vector for each output, input and tap of the group
-    for each block of the unit:
+    for each block of the unit (and each of several groups that lie side by side):
         for each input channel of the group: pack its block
         for each output of the group: pack its gradients likewise (not along the channels, unless turned)
         for each run: for outputs, inputs, taps, a few at a time: add to the sums
@@ -35,7 +35,7 @@ FIELDS = Fields(
     "g_sample", "g_group", "g_channel", "g_step",
     "out_share", "out_group",
     # what is packed
-    "phases", "phase", "places", "channel", "g_size", "lanes", "lanes_last", "groups",
+    "phases", "phase", "places", "channel", "g_size", "lanes", "lanes_last", "groups", "together",
     # scratch: where packed gradients and sums begin
     "g_at", "sums_at",
     # of planes that are turned: elements to clear before (padding); and from a place of g to the next
@@ -69,28 +69,30 @@ class _Emission:
 
     def emit(self) -> None:
         f, word, scalar = self.f, self.word, self.scalar
-        group, share = f["unit"] // word["shares"], f["unit"] % word["shares"]
-        self.lanes = f.select((group + 1).equals(word["groups"]), word["lanes_last"], word["lanes"])
-        self.sums = f.at(f["scratch"], scalar, word["sums_at"])
+        first_group, share = f["unit"] // word["shares"] * word["together"], f["unit"] % word["shares"]
+        all_sums = f.at(f["scratch"], scalar, word["sums_at"])
         #: elements from the sums of an output to those of the next
         self.sums_input = word["taps_at_once"] * word["passes"] * self.width
         self.sums_output = self.sums_input * word["inputs"]
         nothing = f.number(self.type, 0)
-        with f.loop(word["outputs"] * self.sums_output, step=self.width, name="clear") as i:
-            f.store(nothing, self.sums, i)
+        sums_group = word["outputs"] * self.sums_output
+        with f.loop(word["together"] * sums_group, step=self.width, name="clear") as i:
+            f.store(nothing, all_sums, i)
         with f.loop(word["clears"], step=self.width, name="clear") as i:
             f.store(nothing, f["scratch"], i)
         first = share * word["items_a_unit"]
         last = f.least(first + word["items_a_unit"], word["items"])
-        x_group = f.at(self.pointer["x"], scalar, group * word["x_group"])
-        g_group = f.at(self.pointer["gy"], scalar, group * word["g_group"])
-        with f.loop(last, start=first, name="item") as item:
-            sample = item // word["block_count"]
-            x = f.at(x_group, scalar, sample * word["x_sample"])
-            g = f.at(g_group, scalar, sample * word["g_sample"])
+        with f.loop(last, start=first, name="item") as item, f.loop(word["together"], name="group") as one:
+            group, sample = first_group + one, item // word["block_count"]
+            self.lanes = f.select((group + 1).equals(word["groups"]), word["lanes_last"], word["lanes"])
+            self.sums = f.at(all_sums, scalar, one * sums_group)
+            x = f.at(self.pointer["x"], scalar, group * word["x_group"] + sample * word["x_sample"])
+            g = f.at(self.pointer["gy"], scalar, group * word["g_group"] + sample * word["g_sample"])
             self._block(x, g, f.at(self.pointer["blocks"], "i64", item % word["block_count"] * BLOCK_WORDS))
-        out = f.at(self.pointer["gw"], scalar, share * word["out_share"] + group * word["out_group"])
-        self._store(out)
+        with f.loop(word["together"], name="group") as one:
+            self.sums = f.at(all_sums, scalar, one * sums_group)
+            out = share * word["out_share"] + (first_group + one) * word["out_group"]
+            self._store(f.at(self.pointer["gw"], scalar, out))
         f.give()
 
     def _block(self, x: Value, g: Value, block: Value) -> None:

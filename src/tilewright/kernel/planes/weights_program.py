@@ -10,6 +10,7 @@ import numpy as np
 from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes import dots, pack, turn, weights_driver
+from tilewright.kernel.planes import program as chosen
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
 from tilewright.kernel.planes.program import (
@@ -30,6 +31,8 @@ Steps = tuple[int, ...]
 # The sum over all samples and blocks is cut into at most so many shares, which are added in order at the end:
 # enough for many threads to have work, however few groups there are.
 _SHARES = 32
+# Sums of all taps of several vectors of channels, at most: they stay in the cache, beside what is packed.
+_SUMS_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,19 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     if by_channels:
         inputs = outputs = 1
     each = inputs * math.prod(len(axis.in_phases) for axis in axes) + (0 if by_channels else outputs)
-    block = block_of(
-        axes, PACKED_BYTES // (itemsize * unit * each), *(count * width // unit for count in LINE_VECTORS)
-    )
+    room = PACKED_BYTES // (itemsize * unit * each)
+    groups = -(-dims.in_channels // width) if by_channels else dims.groups
+    together = 1
+    if problem.by_channels and not problem.turned:
+        together = chosen.together_of(dims, target.vector_bytes, groups)
+        # Of each, the sums of all taps lie in scratch.
+        while together > 1 and (
+            groups % together or together * dims.taps * target.vector_bytes > _SUMS_BYTES
+        ):
+            together -= 1
+    if together > 1:
+        room = min(room, chosen.TOGETHER_BYTES // (target.vector_bytes * together))
+    block = block_of(axes, room, *(count * width // unit for count in LINE_VECTORS))
     if problem.turned:
         # Gradients are turned to scratch, places as they lie in the plane.
         block = tuple(axis.count for axis in axes)
@@ -125,20 +138,19 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     passes = -(-len(offsets) // taps_at_once)
     offsets += [offsets[0]] * (passes * taps_at_once - len(offsets))
     # -- units
-    groups = -(-dims.in_channels // width) if by_channels else dims.groups
     block_count = tables.count
     items = dims.batch * block_count
     work = max(math.prod(block) * inputs * outputs * dims.taps * unit, 1)
-    items_a_unit = min(max(WORK // work, -(-items // _SHARES), 1), items)
+    items_a_unit = min(max(WORK // (work * together), -(-items // _SHARES), 1), items)
     shares = -(-items // items_a_unit)
-    units = groups * shares
+    units = groups // together * shares
     # -- scratch
     g_at = up(inputs * layout.channel + slack, 64)
     g_size = 0 if by_channels else up(layout.places + slack, 16)
     if problem.turned:
         g_size = up(math.prod(axis.written for axis in axes) * width, 16)
     sums_at = up(g_at + outputs * g_size, 64)
-    scratch = (sums_at + outputs * inputs * passes * taps_at_once * width) * itemsize
+    scratch = (sums_at + together * outputs * inputs * passes * taps_at_once * width) * itemsize
     # -- functions
     x_step, g_step = axes[-1].in_step * x_steps[-1], g_steps[-1]
     schedules = {1: "one", 2: "two"}
@@ -193,6 +205,7 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "out_group": width if by_channels else outputs * inputs * dims.taps,
         "phases": len(axes[-1].in_phases), "phase": layout.phase * unit, "places": layout.extent[-1],
         "channel": layout.channel, "g_size": g_size, "groups": groups,
+        "together": together,
         "lanes": width, "lanes_last": dims.in_channels - (groups - 1) * width if by_channels else width,
         "clears": g_at if problem.turned else 0, "g_pixel": width if problem.turned else g_step,
         "g_at": g_at, "sums_at": sums_at,
