@@ -7,12 +7,13 @@ never reaches a result, nor a gradient, and its own gradient is 0.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tilewright.autograd import rules_window as _rules  # noqa: F401 - puts the rules into the table
+from tilewright.autograd import rules_masked as _rules  # noqa: F401 - puts the rule into the table
+from tilewright.autograd import rules_window as _windows  # noqa: F401 - likewise
 from tilewright.autograd.arithmetic import add, mul, where
 from tilewright.autograd.elementwise import abs
 from tilewright.autograd.operands import cast, raw
@@ -23,9 +24,11 @@ from tilewright.functional.extending import extend
 from tilewright.functional.operands import Operand, conv_operands
 from tilewright.geometry import ConvDims
 from tilewright.geometry.axes import as_flag
+from tilewright.geometry.padding import ZEROS, check_padding_mode
 from tilewright.op.arrays import check_same_dtype
 from tilewright.op.conv import conv_forward
 from tilewright.op.kinds import FLOAT32, FLOAT64, is_half, real_of
+from tilewright.op.masked import plan_of
 from tilewright.op.pad import check_value
 
 __all__ = ["masked_conv"]
@@ -69,8 +72,10 @@ def masked_conv(
     Padding with zeros is missing too: where weights are normalised, borders don't fade. Other padding modes
     copy a sample together with whether it is there.
 
-    The denominators are added up in float64, so that they are 0 only where nothing is there. Halves are
-    widened to float32 as a whole, and the result is rounded once.
+    Nothing in the denominators is negative, so they are 0 only where nothing is there; where all is there,
+    the factor is exactly 1. Over few channels they are added up in the input's dtype, by one compiled pass
+    over the input, otherwise in float64. Halves are widened to float32 as a whole, and the result is rounded
+    once.
 
     Args:
         input: and what follows up to ``groups``, as for :func:`conv`.
@@ -138,30 +143,12 @@ def masked(
         raise ShapeError(f"{op} needs bias of shape {(dims.out_channels,)}.", describe(bias=bias))
     mode = _mode(op, normalize, x)
     filler = None if fill is None else check_value(fill, raw(x), op, "fill")
-    present = _present(op, mask, x, batched)
+    dims = replace(dims, padding_mode=check_padding_mode(padding_mode, op))
     dtype = x.dtype
     if is_half(dtype):
         x, weight = cast(x, FLOAT32), cast(weight, FLOAT32)
         bias = None if bias is None else cast(bias, FLOAT32)
-    whole = present is None
-    kept, inside = extend(op, x if whole else where(present, x, 0), dims, padding_mode, copy=True)
-    if present is None:
-        present = np.ones((1, 1, *dims.spatial), np.bool_)
-    there, _ = extend(op, present, dims, padding_mode, copy=True)
-    y = apply("conv", kept, weight, bias if mode is None else None, dims=inside, op=op)
-    counts = _counts(inside, there) if mode == "count" or filler is not None or return_mask else None
-    if mode is not None:
-        if mode == "count" and counts is not None:
-            ratio = _by_count(inside, counts)
-        else:
-            ratio = _by_weights(inside, there, weight, op)
-        y = mul(y, cast(ratio, real_of(y.dtype)))
-        if bias is not None:
-            y = add(y, bias.reshape((-1,) + (1,) * dims.rank))
-    held = None if counts is None else counts > 0
-    if filler is not None:
-        assert held is not None
-        y = where(held, y, cast(np.asarray(filler), y.dtype))
+    y, held = _masked(op, dims, x, weight, bias, _Missing(mask, mode, filler, return_mask, batched))
     y = cast(y, dtype)
     if not batched:
         y = y[0]
@@ -171,6 +158,88 @@ def masked(
     found = np.array(np.broadcast_to(held, (dims.batch, *held.shape[1:])))
     found = found if batched else found[0]
     return y, made(found) if is_tensor(y) else found
+
+
+class _Missing(NamedTuple):
+    """What is missing, and what is made of it."""
+
+    mask: Any
+    mode: str | None
+    filler: Any
+    return_mask: bool
+    batched: bool
+
+    @property
+    def asks(self) -> bool:
+        """Whether it matters where a window holds nothing."""
+        return self.filler is not None or self.return_mask
+
+
+def _masked(
+    op: str, dims: ConvDims, x: Any, weight: Any, bias: Any, missing: _Missing
+) -> tuple[Any, Array | None]:
+    """The result, and where its windows hold something, if that is asked for."""
+    values, w = raw(x), raw(weight)
+    by_weights = missing.mode == MODES[0]
+    # Where a weight is 0, a window may hold something that weighs nothing.
+    vague = by_weights and missing.asks and not (np.isfinite(w) & (w != 0)).all()
+    if missing.mode is None or vague or plan_of(dims, values) is None:
+        return _composed(op, dims, x, weight, bias, missing, _present(op, missing.mask, x, missing.batched))
+    present = None
+    if not isinstance(missing.mask, str) or missing.mask != NAN:
+        present = _present(op, missing.mask, x, missing.batched)
+        if present is None:
+            present = np.ones((1, 1, *dims.spatial), np.bool_)
+
+    def again(x: Any, weight: Any, bias: Any) -> Any:
+        known = np.logical_not(np.isnan(values)) if present is None else present
+        return _composed(op, dims, x, weight, bias, missing, known)[0]
+
+    y = apply(
+        "masked_conv",
+        x,
+        weight,
+        bias,
+        dims=dims,
+        present=present,
+        counts=not by_weights,
+        fill=None if missing.filler is None else float(missing.filler),
+        ratio=missing.return_mask,
+        again=again,
+        op_name=op,
+    )
+    if not missing.return_mask:
+        return y, None
+    y, ratio = y
+    alike = dims.groups == 1 or (present is not None and present.shape[1] == 1)
+    return y, raw(ratio)[:, : 1 if alike else None] > 0
+
+
+def _composed(
+    op: str, dims: ConvDims, x: Any, weight: Any, bias: Any, missing: _Missing, present: Array | None
+) -> tuple[Any, Array | None]:
+    """:func:`_masked` of operations that each have a rule of their own."""
+    mode, padding_mode = missing.mode, dims.padding_mode
+    dims = replace(dims, padding_mode=ZEROS)
+    kept, inside = extend(op, x if present is None else where(present, x, 0), dims, padding_mode, copy=True)
+    if present is None:
+        present = np.ones((1, 1, *dims.spatial), np.bool_)
+    there, _ = extend(op, present, dims, padding_mode, copy=True)
+    y = apply("conv", kept, weight, bias if mode is None else None, dims=inside, op=op)
+    counts = _counts(inside, there) if mode == "count" or missing.asks else None
+    if mode is not None:
+        if mode == "count" and counts is not None:
+            ratio = _by_count(inside, counts)
+        else:
+            ratio = _by_weights(inside, there, weight, op)
+        y = mul(y, cast(ratio, real_of(y.dtype)))
+        if bias is not None:
+            y = add(y, bias.reshape((-1,) + (1,) * dims.rank))
+    held = None if counts is None else counts > 0
+    if missing.filler is not None:
+        assert held is not None
+        y = where(held, y, cast(np.asarray(missing.filler), y.dtype))
+    return y, held
 
 
 def _mode(op: str, normalize: Any, x: Any) -> str | None:

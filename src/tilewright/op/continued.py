@@ -81,7 +81,7 @@ def data_gradient(compute: Any, dims: ConvDims, gy: Array, w: Array) -> Array:
 
 
 def _strips(dims: ConvDims, axis: int) -> list[tuple[ConvDims, Array]]:
-    """The geometries of what falls on the padding before and behind an axis, and which samples it is of."""
+    """The geometries of what falls on the padding of an axis, and the samples that it is copies of."""
     found = []
     before, after = dims.padding[axis]
     size = dims.spatial[axis]

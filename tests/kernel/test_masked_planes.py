@@ -1,0 +1,183 @@
+"""Masked convolution in one pass: against the same made of two convolutions, and what holds to the bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from compare import assert_same
+from geometries import random_array
+from guarded import guarded
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tilewright import reference
+from tilewright.geometry import ConvDims
+from tilewright.geometry.padding import PADDING_MODES
+from tilewright.kernel import masked_planes, threads
+from tilewright.kernel.planes import masked_program, program
+from tilewright.op import continued, masked
+from tilewright.plan import choose, runnable
+
+Array = np.ndarray[Any, Any]
+_FLOAT64 = {"rtol": 1e-10, "atol": 1e-10, "reason": "quotients of sums in another order, float64"}
+_EXACT = {"rtol": 0, "atol": 0, "reason": "the same operations in the same order"}
+
+
+@st.composite
+def masked_dims(draw: st.DrawFn) -> ConvDims:
+    rank = draw(st.integers(1, 3))
+    spatial, kernel, stride, dilation, padding = [], [], [], [], []
+    for axis in range(rank):
+        longest = 40 if axis == rank - 1 else 6
+        n, k, d = draw(st.integers(1, longest)), draw(st.integers(1, 4)), draw(st.integers(1, 2))
+        low, high = draw(st.integers(0, 4)), draw(st.integers(0, 4))
+        assume(n + low + high >= d * (k - 1) + 1)
+        spatial.append(n)
+        kernel.append(k)
+        dilation.append(d)
+        stride.append(draw(st.integers(1, 3)))
+        padding.append((low, high))
+    groups = draw(st.sampled_from([1, 1, 2, 5]))
+    inputs, outputs = draw(st.integers(1, 3)), draw(st.integers(1, 6))
+    dims = ConvDims.of(
+        (draw(st.integers(1, 2)), groups * inputs, *spatial),
+        (groups * outputs, inputs, *kernel),
+        stride=tuple(stride),
+        padding=tuple(padding),
+        dilation=tuple(dilation),
+        groups=groups,
+    )
+    return replace(dims, padding_mode=draw(st.sampled_from(PADDING_MODES)))
+
+
+def expected(
+    dims: ConvDims, x: Array, present: Array, w: Array, bias: Array, counts: bool, fill: float | None
+) -> tuple[Array, Array]:
+    """By the definition: two convolutions, and their quotient."""
+    there = np.broadcast_to(present, x.shape).astype(x.dtype)
+    kept = np.where(there != 0, x, 0)
+    if dims.padding_mode != PADDING_MODES[0]:
+        _, there = continued.padded(dims, there, "conv")
+        dims, kept = continued.padded(dims, kept, "conv")
+    size = np.ones_like(w) if counts else np.abs(w)
+    met = reference.conv.forward(dims, there, size)
+    total = size.reshape(len(w), -1).sum(axis=1).reshape((-1,) + (1,) * dims.rank)
+    ratio = np.divide(total, met, out=np.zeros_like(met), where=met != 0)
+    y = reference.conv.forward(dims, kept, w) * ratio + bias.reshape((-1,) + (1,) * dims.rank)
+    return (y if fill is None else np.where(met != 0, y, fill)), ratio
+
+
+def layouts(array: Array, last: bool) -> Array:
+    if not last:
+        return guarded(array)
+    return np.moveaxis(guarded(np.ascontiguousarray(np.moveaxis(array, 1, -1))), -1, 1)
+
+
+@pytest.mark.parametrize("packed", [program.PACKED_BYTES, 4096])
+@pytest.mark.parametrize("counts", [False, True])
+@settings(max_examples=150)
+@given(
+    dims=masked_dims(),
+    missing=st.sampled_from(["nan", "own", "one", "none"]),
+    share=st.sampled_from([0.1, 0.5, 0.95]),
+    fill=st.sampled_from([None, 7.0]),
+    last=st.booleans(),
+)
+def test_any_geometry(
+    counts: bool, packed: int, dims: ConvDims, missing: str, share: float, fill: float | None, last: bool
+) -> None:
+    """Arrays end at unreadable pages, outputs are full of junk; in one block, and in many."""
+    x, w = random_array(dims.input_shape, 1), random_array(dims.weight_shape, 2)
+    bias = random_array((dims.out_channels,), 3)
+    shape = dims.input_shape if missing in ("nan", "own") else (1, 1, *dims.spatial)
+    present = np.random.default_rng(4).random(shape) >= share
+    if missing == "none":
+        present[...] = True
+    last = last and missing == "nan"
+    given_mask = None if missing == "nan" else guarded(present.astype(x.dtype))
+    if missing == "nan":
+        x[~present] = np.nan
+    else:
+        x[np.broadcast_to(~present, x.shape)] = np.inf
+    results = expected(dims, x, present, w, bias, counts, fill)
+    plan = choose("forward", replace(dims, padding_mode=PADDING_MODES[0]), "float64", "planes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masked_program, "PACKED_BYTES", packed)
+        masked_planes.forget()
+        for target in runnable():
+            y, ratios = (layouts(np.full(dims.output_shape, junk), last) for junk in (np.nan, -1e30))
+            masked_planes.forward(
+                replace(plan, dims=dims, target=target.name),
+                layouts(x, last),
+                given_mask,
+                guarded(w),
+                guarded(bias),
+                y,
+                counts=counts,
+                fill=fill,
+                ratios=ratios,
+            )
+            assert_same(y, results[0], **_FLOAT64)
+            assert_same(ratios, results[1], **_FLOAT64)
+    masked_planes.forget()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=100)
+@given(dims=masked_dims())
+def test_where_all_is_there_nothing_changes(dtype: str, dims: ConvDims) -> None:
+    """The ratio is 1 to the bit: totals are added up in the order in which windows are."""
+    x, w = random_array(dims.input_shape, 1).astype(dtype), random_array(dims.weight_shape, 2).astype(dtype)
+    inside = replace(dims, padding=((0, 0),) * dims.rank, padding_mode=PADDING_MODES[0])
+    assume(all(n > r for n, r in zip(inside.spatial, inside.reach, strict=True)))
+    plan = choose("forward", inside, dtype, "planes")
+    for target in runnable():
+        y, ratios = np.empty(inside.output_shape, dtype), np.empty(inside.output_shape, dtype)
+        aimed = replace(plan, target=target.name)
+        masked_planes.forward(aimed, x, None, w, None, y, counts=False, ratios=ratios)
+        assert_same(ratios, np.ones_like(ratios), **_EXACT)
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_bits_of_threads_and_batches(counts: bool) -> None:
+    dims = ConvDims.of((3, 6, 60, 90), (6, 2, 3, 5), padding=2, groups=3)
+    x = random_array(dims.input_shape, 1).astype(np.float32)
+    w = random_array(dims.weight_shape, 2).astype(np.float32)
+    gy = random_array(dims.output_shape, 3).astype(np.float32)
+    x[np.random.default_rng(3).random(x.shape) < 0.1] = np.nan
+
+    def forward(x: Array) -> Array:
+        return masked.masked_forward(replace(dims, batch=len(x)), x, None, w, None, counts=counts)[0]
+
+    def gradients() -> list[Array | None]:
+        needs = (True, True, True)
+        return list(masked.masked_gradients(dims, gy, x, None, w, needs, counts=counts, filled=False))
+
+    y, slopes = forward(x), gradients()
+    assert np.array_equal(np.concatenate([forward(x[i : i + 1]) for i in range(3)]), y)
+    before = threads.get_num_threads()
+    try:
+        for count in (1, 2, 3):
+            threads.set_num_threads(count)
+            assert np.array_equal(forward(x), y)
+            for one, other in zip(gradients(), slopes, strict=True):
+                assert one is not None and other is not None
+                assert np.array_equal(one, other)
+    finally:
+        threads.set_num_threads(before)
+
+
+@settings(max_examples=200)
+@given(dims=masked_dims())
+def test_scratch_is_bounded(dims: ConvDims) -> None:
+    """Also of planes that are as wide as the family takes."""
+    dims = replace(dims, spatial=(*dims.spatial[:-1], 5000 + dims.spatial[-1]))
+    plan = choose("forward", replace(dims, padding_mode=PADDING_MODES[0]), "float32", "planes")
+    strides = (*(0,) * (dims.rank + 1), 4)
+    for target in runnable():
+        aimed = replace(plan, dims=dims, target=target.name)
+        made = masked_planes._program(aimed, strides, strides, (0, 0), False)
+        assert made.program.scratch_bytes <= 4 << 20
