@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from tilewright import reference
 from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import PADDING_MODES
-from tilewright.kernel import masked_planes, threads
-from tilewright.kernel.planes import masked_program, program
+from tilewright.kernel import conv_planes, masked_planes, threads
+from tilewright.kernel.elementwise import call
+from tilewright.kernel.planes import masked_program, program, weights_program
 from tilewright.op import continued, masked
 from tilewright.plan import choose, runnable
 
@@ -181,3 +182,62 @@ def test_scratch_is_bounded(dims: ConvDims) -> None:
         aimed = replace(plan, dims=dims, target=target.name)
         made = masked_planes._program(aimed, strides, strides, (0, 0), False)
         assert made.program.scratch_bytes <= 4 << 20
+
+
+@pytest.mark.parametrize("counts", [False, True])
+@settings(max_examples=60)
+@given(dims=masked_dims(), last=st.booleans())
+def test_what_gradients_are_made_of(counts: bool, dims: ConvDims, last: bool) -> None:
+    shapes = (dims.input_shape, dims.weight_shape, dims.output_shape)
+    x, w, g = (random_array(shape, seed) for seed, shape in enumerate(shapes))
+    present = np.random.default_rng(4).random(x.shape) >= 0.3
+    zero = np.zeros(dims.out_channels)
+    sums, ratio = expected(dims, x, present, w, zero, counts, None)
+    x[~present] = np.nan
+    total = (np.ones_like(w) if counts else np.abs(w)).reshape(len(w), -1).sum(axis=1)
+    share = g * sums * ratio / total.reshape((-1,) + (1,) * dims.rank)
+    plan = choose("forward", replace(dims, padding_mode=PADDING_MODES[0]), "float64", "planes")
+    for target in runnable():
+        y, ratios = (layouts(np.full(dims.output_shape, junk), last) for junk in (np.nan, -1e30))
+        aimed = replace(plan, dims=dims, target=target.name)
+        there = layouts(x, last)
+        slopes = layouts(g, last)
+        masked_planes.forward(aimed, there, None, w, None, y, counts=counts, ratios=ratios, g=slopes)
+        assert_same(y, g * ratio, **_FLOAT64)
+        assert_same(ratios, share, **_FLOAT64)
+
+
+@pytest.mark.parametrize("packed", [program.PACKED_BYTES, 4096])
+@settings(max_examples=100)
+@given(dims=masked_dims(), last=st.booleans())
+def test_weight_gradients_of_what_is_there(packed: int, dims: ConvDims, last: bool) -> None:
+    """Of the samples that are not NaN, and of ones in their places; padding with zeros is missing."""
+    x, gy = random_array(dims.input_shape, 1), random_array(dims.output_shape, 2)
+    present = np.random.default_rng(4).random(x.shape) >= 0.3
+    x[~present] = np.nan
+    plan = choose("weight_gradient", replace(dims, padding_mode=PADDING_MODES[0]), "float64", "planes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights_program, "PACKED_BYTES", packed)
+        conv_planes.forget()
+        for part, seen in (("values", np.where(present, x, 0)), ("mask", present.astype(x.dtype))):
+            inside = dims
+            if dims.padding_mode != PADDING_MODES[0]:
+                inside, seen = continued.padded(dims, seen, "conv")
+            slopes = reference.conv.weight_gradient(inside, seen, gy)
+            for target in runnable():
+                gw = guarded(np.full(dims.weight_shape, np.nan))
+                aimed = replace(plan, dims=dims, target=target.name)
+                conv_planes.weight_gradient(aimed, layouts(x, last), layouts(gy, last), gw, part)
+                assert_same(gw, slopes, **_FLOAT64)
+    conv_planes.forget()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 20000])
+def test_no_gradient_goes_to_what_is_missing(count: int, dtype: str) -> None:
+    g, x = random_array((count,), 1).astype(dtype), random_array((count,), 2).astype(dtype)
+    x[::3] = np.nan
+    for target in runnable():
+        out = guarded(np.full(count, np.nan, dtype))
+        call.present(guarded(g), guarded(x), out, target=target)
+        assert_same(out, np.where(np.isnan(x), 0, g), **_EXACT)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tilewright.autograd.engine import grad
 from tilewright.autograd.operands import raw
 from tilewright.autograd.tape import Array, Context, is_grad_enabled, made, rule
@@ -51,17 +53,18 @@ def _backward(context: Context, gradient: Tensor | None, *unused: Any) -> Gradie
         found = iter(grad(context.attributes["again"](x, w, bias), wanted, gradient, create_graph=True))
         return tuple(next(found) if need else None for need in needs)
     attributes = context.attributes
-    arrays = op.masked_gradients(
-        attributes["dims"],
-        gradient._data,
-        raw(x),
-        attributes["present"],
-        raw(w),
-        (needs[0], needs[1], needs[2]),
-        counts=attributes["counts"],
-        filled=attributes["fill"] is not None,
-        op=attributes["op_name"],
-    )
+    with np.errstate(all="ignore"):  # NaN and infinity are results like any other
+        arrays = op.masked_gradients(
+            attributes["dims"],
+            gradient._data,
+            raw(x),
+            attributes["present"],
+            raw(w),
+            (needs[0], needs[1], needs[2]),
+            counts=attributes["counts"],
+            filled=attributes["fill"] is not None,
+            op=attributes["op_name"],
+        )
     return tuple(None if array is None else made(array) for array in arrays)
 
 

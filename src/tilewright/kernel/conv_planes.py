@@ -59,14 +59,17 @@ def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None
     _run(found, gy, w, bias, gx)
 
 
-def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
+def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array, part: str = "") -> None:
     """Writes the gradient of the weights into ``gw``: the shares of the sum, added in order.
+
+    With ``part``, NaN is a sample that is missing: "values" takes it as 0; of "mask", samples that are there
+    are 1, and those that are missing 0.
 
     A gradient that isn't finite is computed anew by the definition: here samples are also multiplied by the
     zeros between lines, and that makes NaN of an infinite one.
     """
     x, gy = readable(x), readable(gy)
-    found = _weight_program(plan, x.strides, gy.strides, stored_of(x.dtype))
+    found = _weight_program(plan, x.strides, gy.strides, stored_of(x.dtype), part)
     shape = (found.shares, *gw.shape)
     if found.program.about["side"] == "by_channels":
         shape = (found.shares, gw.size // gw.shape[0], found.padded)
@@ -76,14 +79,16 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     if found.program.about["side"] == "by_channels":
         total = total[:, : gw.shape[0]].T.reshape(gw.shape)
     elif not np.isfinite(total).all():
-        total = _by_definition(plan, x, gy)
+        total = _by_definition(plan, x, gy, part)
     rounded_to(total, gw)
 
 
-def _by_definition(plan: Plan, x: Array, gy: Array) -> Array:
+def _by_definition(plan: Plan, x: Array, gy: Array, part: str) -> Array:
     """The gradient of the weights in the dtype of the plan, whatever it is."""
     dims = _conv(plan)
     total = np.zeros(dims.weight_shape, plan.dtype)
+    if part:
+        x = np.where(np.isnan(x), 0, x if part == "values" else 1).astype(x.dtype, copy=False)
     if dims.padding_mode != ZEROS:
         x, dims = padded(dims, x)
     if x.dtype == total.dtype:
@@ -165,9 +170,12 @@ def outline(
 
 @lru_cache(maxsize=_PROGRAMS)
 def _weight_program(
-    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...], stored: str
+    plan: Plan, x_strides: tuple[int, ...], gy_strides: tuple[int, ...], stored: str, part: str = ""
 ) -> WeightProgram:
-    return weights_program.program(_weight_problem(plan, x_strides, gy_strides, stored), named(plan.target))
+    problem = _weight_problem(plan, x_strides, gy_strides, stored)
+    if part:
+        problem = replace(problem, part=part, turned=False)
+    return weights_program.program(problem, named(plan.target))
 
 
 def forget() -> None:

@@ -32,6 +32,7 @@ def forward(
     counts: bool,
     fill: float | None = None,
     ratios: Array | None = None,
+    g: Array | None = None,
 ) -> None:
     """Writes Σ w·m·x · ratio + bias into ``y``; see :func:`tilewright.functional.masked_conv`.
 
@@ -46,13 +47,16 @@ def forward(
         counts: whether samples that are there are counted; else they are weighed with |w|.
         fill: the result where nothing is there.
         ratios: laid out as ``y``; gets what the sums were multiplied with, 0 where nothing is there.
+        g: the result's gradient, laid out as ``y``. Then ``y`` gets that of the sums, and ``ratios`` that of
+            the sums of what is there, but for its sign: see
+            :mod:`tilewright.kernel.planes.masked_parts`.
     """
     if given is None:
         x = readable(x)
     steps = None
     if given is not None:
         steps = tuple(0 if n == 1 else s for n, s in zip(given.shape[:2], given.strides[:2], strict=True))
-    found = _program(plan, x.strides, y.strides, steps, counts)
+    found = _program(plan, x.strides, y.strides, steps, counts, g is not None)
     w = np.ascontiguousarray(w)
     inputs = w.shape[1]
     if counts:
@@ -65,7 +69,7 @@ def forward(
     kept = {"x": x, "w": w, "y": y, "magnitudes": magnitudes, "totals": totals}
     arrays = {key: address(value) for key, value in kept.items()}
     bias = None if bias is None else np.ascontiguousarray(bias)
-    for key, value in (("bias", bias), ("given", given), ("ratios", ratios)):
+    for key, value in (("bias", bias), ("given", given), ("ratios", ratios), ("g", g)):
         arrays[key] = 0 if value is None else address(value)
     found.run(arrays, fill)
 
@@ -77,6 +81,7 @@ def _program(
     y_strides: tuple[int, ...],
     given_strides: tuple[int, ...] | None,
     counts: bool,
+    slopes: bool = False,
 ) -> MaskedProgram:
     assert isinstance(plan.dims, ConvDims)
     itemsize = np.dtype(plan.dtype).itemsize
@@ -84,7 +89,7 @@ def _program(
     given = None
     if given_strides is not None:
         given = (given_strides[0] // itemsize, given_strides[1] // itemsize)
-    problem = MaskedProblem(plan.dims, plan.dtype, x_steps, y_steps, given, counts)
+    problem = MaskedProblem(plan.dims, plan.dtype, x_steps, y_steps, given, counts, slopes)
     return program(problem, named(plan.target))
 
 

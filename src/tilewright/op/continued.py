@@ -38,9 +38,11 @@ def plan_for(operation: str, dims: ConvDims, x: Array, *, exact: bool = False) -
     ``x`` is the operand whose layout the result gets. Large kernels that may be outer products get a padded
     copy: passes along the axes gain more than the copy costs.
     """
-    if x.dtype.name not in _DTYPES or not all(0 <= n <= _WIDEST for pair in dims.padding for n in pair):
+    if x.dtype.name not in _DTYPES:
         return None
-    zeros = replace(dims, padding_mode=ZEROS)
+    if dims.padding_mode != ZEROS and not all(0 <= n <= _WIDEST for pair in dims.padding for n in pair):
+        return None
+    zeros = replace(dims, padding_mode=ZEROS) if dims.padding_mode != ZEROS else dims
     if operation == "forward" and not exact and pays(zeros, x.dtype.name):
         return None
     plan = choose(operation, zeros, x.dtype.name, None, layout_of(x), exact=exact)

@@ -8,26 +8,26 @@ whole window, and r = T/M, or 0 where nothing is there:
     gw = Σ m·x·(gy·r)                                       and, if weights are summed up in T and M,
          + sign(w) · (Σ gy·s·r/T − Σ m·(gy·s·r·r/T))        the first over all outputs, the second by taps
 
-s and r aren't kept for the gradients: another pass over the input gives them.
+s and r aren't kept for the gradients: another pass over the input makes the two factors in brackets from
+them. Of |w| times the second sum, all taps together give the first times T.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
-from tilewright.geometry.padding import ZEROS
-from tilewright.kernel import masked_planes
-from tilewright.op import memory
-from tilewright.op.arrays import is_channels_last, layout_of
+from tilewright.kernel import buffers, masked_planes, run
+from tilewright.kernel.elementwise import call
+from tilewright.op import memory, passes
+from tilewright.op.arrays import is_channels_last
 from tilewright.op.continued import plan_for
 from tilewright.op.conv import conv_data_gradient, conv_weight_gradient
 from tilewright.op.pool_arrays import result_like
-from tilewright.plan import Plan, choose
+from tilewright.plan import Plan
 
 Array = npt.NDArray[Any]
 #: Where samples are there: bools (1 or batch, 1 or channels, *spatial), or None where NaN is missing.
@@ -43,10 +43,7 @@ def plan_of(dims: ConvDims, x: Array) -> Plan | None:
     # Channels that lie innermost, each on its own, are a vector's lanes: this pass has pixels there.
     if dims.groups == dims.in_channels > 1 and is_channels_last(x):
         return None
-    if dims.padding_mode != ZEROS:
-        return plan_for("forward", dims, x)
-    plan = choose("forward", dims, x.dtype.name, None, layout_of(x))
-    return plan if plan.family == "planes" else None
+    return plan_for("forward", dims, x)
 
 
 def masked_forward(
@@ -93,38 +90,65 @@ def masked_gradients(
     op: str = "masked_conv",
 ) -> tuple[Array | None, Array | None, Array | None]:
     """The gradients of input, weights and bias that are needed."""
-    sums, ratio = masked_forward(dims, x, present, w, None, counts=counts, ratio=True, op=op)
-    assert ratio is not None
-    if filled:
-        gy = np.where(ratio > 0, gy, np.zeros((), gy.dtype))
-    scaled = gy * ratio
-    missing = np.isnan(x) if present is None else np.broadcast_to(~present, x.shape)
+    plan = plan_of(dims, x)
+    assert plan is not None
+    like = result_like(op, x, dims.output_shape)
+    g = gy if gy.strides == like.strides and gy.flags.aligned else _laid(like, gy)
+    scaled, share = like, None if counts or not needs[1] else memory.empty_like(like)
+    packed, given = (x, None) if present is None else _given(x, present)
+    masked_planes.forward(plan, packed, given, w, None, scaled, counts=counts, ratios=share, g=g)
     gx = gw = gb = None
     if needs[0]:
         gx = conv_data_gradient(dims, scaled, w, op=op)
-        gx[missing] = 0
+        _drop_missing(gx, x, present)
     if needs[1]:
-        kept = np.where(missing, np.zeros((), x.dtype), x)
-        gw = conv_weight_gradient(dims, kept, scaled, op=op)
-        if not counts:
-            gw += np.sign(w) * _by_magnitude(dims, gy, sums, ratio, missing, w, op)
+        gw = _products(dims, x, present, scaled, "values", op)
+        if share is not None:
+            # What each tap's |weight| does to the sums of windows; and, by the sum of what |weights| do to
+            # them, to the sum of a whole one.
+            by_taps = _products(dims, x, present, share, "mask", op)
+            size = np.abs(w)
+            axes = tuple(range(1, w.ndim))
+            total = size.sum(axis=axes, keepdims=True, dtype=np.float64)
+            whole = (size * by_taps).sum(axis=axes, keepdims=True, dtype=np.float64)
+            whole = np.divide(whole, total, out=np.zeros_like(total), where=total > 0).astype(w.dtype)
+            gw += np.sign(w) * (whole - by_taps)
     if needs[2]:
-        gb = gy.sum(axis=(0, *range(2, gy.ndim)), dtype=np.float64).astype(gy.dtype)
+        if filled:
+            _, ratio = masked_forward(dims, x, present, w, None, counts=counts, ratio=True, op=op)
+            assert ratio is not None
+            gy = np.where(ratio > 0, gy, np.zeros((), gy.dtype))
+        sums = passes.channel_sums(gy)
+        if sums is None:
+            sums = gy.sum(axis=(0, *range(2, gy.ndim)), dtype=np.float64).astype(gy.dtype)
+        gb = sums
     return gx, gw, gb
 
 
-def _by_magnitude(
-    dims: ConvDims, gy: Array, sums: Array, ratio: Array, missing: Array, w: Array, op: str
-) -> Array:
-    """The gradient by the weights' magnitudes, through the ratio."""
-    total = np.abs(w).sum(axis=tuple(range(1, w.ndim)), dtype=np.float64)
-    inverse = np.divide(1, total, out=np.zeros_like(total), where=total != 0).astype(w.dtype)
-    shape = (-1,) + (1,) * dims.rank
-    share = gy * sums
-    share *= inverse.reshape(shape)
-    whole = share.sum(axis=(0, *range(2, share.ndim)), dtype=np.float64).astype(w.dtype)
-    share *= ratio
-    there = np.where(missing, np.zeros((), w.dtype), np.ones((), w.dtype))
-    # Padding with zeros is missing, and weighs nothing here either.
-    by_taps = conv_weight_gradient(replace(dims), there, share, op=op)
-    return np.asarray(whole.reshape((-1,) + (1,) * (w.ndim - 1)) - by_taps)
+def _laid(like: Array, array: Array) -> Array:
+    laid = memory.empty_like(like)
+    np.copyto(laid, array)
+    return laid
+
+
+def _products(dims: ConvDims, x: Array, present: Present, g: Array, part: str, op: str) -> Array:
+    """The gradient of weights that g arrives at, of the samples that are there, or of ones where they are."""
+    if present is None:
+        plan = plan_for("weight_gradient", dims, x)
+        if plan is not None:
+            gw = buffers.empty(dims.weight_shape, x.dtype)
+            run(plan, x, g, gw, part)
+            return gw
+    there = np.broadcast_to(present, x.shape) if present is not None else ~np.isnan(x)
+    kept = there.astype(x.dtype) if part == "mask" else np.where(there, x, np.zeros((), x.dtype))
+    return conv_weight_gradient(dims, kept, g, op=op)
+
+
+def _drop_missing(gx: Array, x: Array, present: Present) -> None:
+    """No gradient goes to what is missing."""
+    if present is not None:
+        np.copyto(gx, 0, where=~present)
+    elif gx.flags.c_contiguous and x.flags.c_contiguous and x.flags.aligned:
+        call.present(gx, x, gx)
+    else:
+        np.copyto(gx, 0, where=np.isnan(x))

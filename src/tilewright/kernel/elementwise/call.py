@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tilewright.kernel import jit, threads
 from tilewright.kernel.addresses import address
 from tilewright.kernel.elementwise import curves, slopes, sums
+from tilewright.kernel.elementwise import present as kept
 from tilewright.kernel.elementwise.groups import scratch_bytes, units
 from tilewright.plan.target import Target
 
@@ -108,6 +109,17 @@ def curved(
     gradient = 0 if g is None else address(g)
     table = array("q", (address(x), gradient, address(out), x.size, *_integers(leak)))
     threads.run(kernel, units(x.size), table.buffer_info()[0], scratch_bytes(scalar, 3))
+
+
+def present(g: Array, x: Array, out: Array, *, target: Target | None = None) -> None:
+    """Writes g to ``out``, and 0 where x is NaN; all without gaps, of one dtype, shape and order in memory.
+
+    ``out`` may be ``g`` itself.
+    """
+    scalar = _SCALARS[g.dtype.char]
+    kernel = jit.address(kept.name(scalar), lambda target: kept.emit(target, scalar), target)
+    table = array("q", (address(g), address(x), address(out), g.size))
+    threads.run(kernel, units(g.size), table.buffer_info()[0], scratch_bytes(scalar, 3))
 
 
 def channel_sums(x: Array, *, target: Target | None = None) -> Array:

@@ -22,7 +22,7 @@ from tilewright.kernel.planes.driver import BLOCK_WORDS
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
-_ARRAYS = ("x", "w", "bias", "y", "given", "magnitudes", "totals", "ratios")
+_ARRAYS = ("x", "w", "bias", "y", "given", "magnitudes", "totals", "ratios", "g")
 _FUNCTIONS = ("pack", "split", "sum", "sum_rest", "met", "met_rest", "finish")
 _TABLES = ("blocks", "lines", "columns", "runs", "stores", "taps", "segments", "met_taps", "met_segments")
 FIELDS = Fields(
@@ -100,7 +100,7 @@ class _Emission:
             offset = sample * word[f"{role}_sample"] + group * word[f"{role}_group"]
             return f.at(self.pointer[array], scalar, offset, wild=True)
 
-        x, y, ratios = start("x", "x"), start("y", "y"), start("ratios", "y")
+        x, y, ratios, g = start("x", "x"), start("y", "y"), start("ratios", "y"), start("g", "y")
         given_at = start("given", "given")
         given = self.pointer["given"].differs(f.null())
         keeps = self.pointer["ratios"].differs(f.null())
@@ -152,6 +152,7 @@ class _Emission:
                     "bias": bias,
                     "fills": word["fills"],
                     "fill": self.fill,
+                    "g": f.at(g, scalar, to, wild=True),
                 }
                 f.call(self.pointer["finish"], *(arguments[key] for key in masked_parts.FINISH))
 

@@ -45,6 +45,7 @@ class MaskedProblem:
         given_steps: of masks for batch and channels, whose spatial steps are the input's; None: NaN is
             missing.
         counts: what is there is counted, and not weighed.
+        slopes: what the gradients are made of is computed, not the result.
     """
 
     dims: ConvDims
@@ -53,6 +54,7 @@ class MaskedProblem:
     y_steps: Steps
     given_steps: tuple[int, int] | None
     counts: bool
+    slopes: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,8 @@ def program(problem: MaskedProblem, target: Target) -> MaskedProgram:
             lambda t: masked_parts.emit_split(t, scalar, given),
         ),
         "finish": (
-            masked_parts.finish_name(scalar, put_schedule),
-            lambda t: masked_parts.emit_finish(t, scalar, put_schedule),
+            masked_parts.finish_name(scalar, put_schedule, problem.slopes),
+            lambda t: masked_parts.emit_finish(t, scalar, put_schedule, problem.slopes),
         ),
         "sum": summed(at_once),
         "met": summed(met_count),

@@ -13,9 +13,14 @@ vector of neighbouring channels, of which the first ``lanes`` are there.
 Where padding continues the samples (``around``), the table of columns goes on behind the last phase: how many
 places of a line are padding, and of each the sample that it is a copy of, and where it goes. They are filled
 in one by one; there are few.
+
+Where NaN is a sample that is missing, one ``part`` of what is packed can be asked for: its ``values``, with 0
+for what is missing; or its ``mask``, 1 for what is there, and 0 for padding too.
 """
 
 from __future__ import annotations
+
+import math
 
 from tilewright.kernel.builder import (
     Function,
@@ -53,17 +58,22 @@ SCHEDULES = ("one", "two", "both", "any", "channels")
 FEW_VECTORS = 2
 
 
-def name(scalar: str, schedule: str, around: bool = False, stored: str = "") -> str:
+def name(scalar: str, schedule: str, around: bool = False, stored: str = "", part: str = "") -> str:
     """The symbol of the function; ``stored``: of what kind of halves x is, if it is."""
-    return labelled(f"pack_planes_{scalar}_{schedule}{'_around' if around else ''}", stored)
+    symbol = f"pack_planes_{scalar}_{schedule}{'_around' if around else ''}{part and f'_{part}'}"
+    return labelled(symbol, stored)
 
 
-def emit(target: Target, scalar: str, schedule: str, around: bool = False, stored: str = "") -> str:
-    """The function; ``around``: padding continues the samples."""
-    f = Function(name(scalar, schedule, around, stored), target, ARGUMENTS, stored={"x": stored})
+def emit(
+    target: Target, scalar: str, schedule: str, around: bool = False, stored: str = "", part: str = ""
+) -> str:
+    """The function; ``around``: padding continues the samples; ``part``: see above, or all."""
+    f = Function(name(scalar, schedule, around, stored, part), target, ARGUMENTS, stored={"x": stored})
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     fill = splat(f, f.convert(f["fill"], scalar), width)
+    if part == "mask":
+        fill = f.number(type, math.nan)
     work = _Pack(f, type, schedule, fill)
     if schedule == "both":
         work.both_phases()
@@ -78,6 +88,8 @@ def emit(target: Target, scalar: str, schedule: str, around: bool = False, store
             work.line_by_line()
     if around:
         work.ends()
+    if part:
+        work.split(part)
     f.give()
     return f.text()
 
@@ -178,6 +190,15 @@ class _Pack:
                     f.store(masked_load(f, self.type, at, mask), to, here)
                 else:
                     f.store(f.load(self.scalar, x, sample), to, here)
+
+    def split(self, part: str) -> None:
+        """All of what is packed, and what lies between its lines, once more: none of it stays NaN."""
+        f = self.f
+        nothing = f.number(self.type, 0)
+        with f.loop(f["phases"] * f["phase"], step=self.width, name="part") as i:
+            value = f.load(self.type, f["to"], i)
+            kept = value if part == "values" else f.number(self.type, 1)
+            f.store(f.select(value.equals(value), kept, nothing), f["to"], i)
 
     def _entry(self, number: Value) -> tuple[Value, Value]:
         f = self.f

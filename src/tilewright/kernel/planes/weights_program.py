@@ -40,6 +40,7 @@ class WeightProblem:
     """What is computed: the forward geometry, strides of x and of y's gradient in elements.
 
     ``stored``: of what kind of halves the two are, if they are; the weights' gradient isn't.
+    ``part`` is what x is multiplied as if NaN is missing there, see :mod:`.pack`.
     """
 
     dims: ConvDims
@@ -49,6 +50,7 @@ class WeightProblem:
     by_channels: bool
     turned: bool = False
     stored: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,8 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
             lambda t: weights_driver.emit(t, scalar, side, stored),
         ),
         "pack": (
-            pack.name(scalar, schedule, around, stored),
-            lambda t: pack.emit(t, scalar, schedule, around, stored),
+            pack.name(scalar, schedule, around, stored, problem.part),
+            lambda t: pack.emit(t, scalar, schedule, around, stored, problem.part),
         ),
         "dot": (
             dots.name(scalar, side, at_once, taps_at_once, lying),
