@@ -43,8 +43,8 @@ def explain(
         groups: as in :func:`tilewright.conv`.
         operation: ``forward``, ``data_gradient`` or ``weight_gradient``.
         dtype: element type; the input's own, or float32 when a shape is given. float16 and bfloat16 are
-            explained as the float32 they are computed in, small integers as float64, complex numbers as twice
-            the channels.
+            explained as the float32 they are computed in (kernels widen them as they read and round them as
+            they write), small integers as float64, complex numbers as twice the channels.
 
     Returns:
         An :class:`~tilewright.plan.Explanation`; print it, or read its ``plan`` and ``answers``. Of a large

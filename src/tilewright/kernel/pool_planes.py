@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from tilewright.kernel.pools.problem import WORK, Problem
 from tilewright.kernel.stored import stored_of
 from tilewright.kernel.tiles.convolve import SCALARS, Program
 from tilewright.plan import Plan
+from tilewright.plan.compiled import SCRATCH_BYTES
 from tilewright.plan.planes import pool_packs
 from tilewright.plan.target import named
 
@@ -47,11 +49,12 @@ def max_pool_gradient(plan: Plan, gy: Array, indices: Array, gx: Array) -> None:
     gy = readable(gy)
     if indices.dtype != np.int64 or indices.shape != gy.shape:
         indices = np.broadcast_to(indices, gy.shape).astype(np.int64)
-    gathering = gathers(plan, gy, gx)
+    stored = stored_of(gy.dtype)
+    gathering = gradient_program_for(plan, gy.strides, gx.strides, stored)
     if gathering is not None:
         if not _lie_alike(gy, indices):
             gy, indices = (_compact_like(gy, array.dtype, array) for array in (gy, indices))
-            gathering = gathers(plan, gy, gx)
+            gathering = gradient_program_for(plan, gy.strides, gx.strides, stored)
             assert gathering is not None, "the channels or the lines still follow each other"
         gathering.run(address(gy), address(indices), 0, address(gx))
         return
@@ -65,12 +68,12 @@ def max_pool_gradient(plan: Plan, gy: Array, indices: Array, gx: Array) -> None:
         pool_numpy.max_pool_gradient(plan, gy, indices, gx)
 
 
-def gathers(plan: Plan, gy: Array, gx: Array) -> Program | None:
-    """The program in which every sample gathers its gradient from these, or None if they are scattered.
-
-    What is scattered is added up in ``gx`` itself, which halves are too short for.
-    """
-    return gradient_program_for(plan, readable(gy).strides, gx.strides, stored_of(gy.dtype))
+def gradient_serves(plan: Plan, gy: Array, gx: Array) -> bool:
+    """Whether these are computed here: of halves that are scattered, a plane must fit the scratch."""
+    stored = stored_of(gy.dtype)
+    if not stored or math.prod(_pool(plan).spatial) * np.dtype(plan.dtype).itemsize <= SCRATCH_BYTES:
+        return True
+    return gradient_program_for(plan, readable(gy).strides, gx.strides, stored) is not None
 
 
 def avg_pool(plan: Plan, x: Array, y: Array, divisors: Array) -> None:
@@ -101,15 +104,17 @@ def _mean(plan: Plan, kind: str, x: Array, y: Array, divisors: Array) -> None:
 def _scattered(plan: Plan, gy: Array, indices: Array, gx: Array) -> bool:
     """Adds each gradient at its index; False if an index is none."""
     dims = _pool(plan)
-    scalar, target = SCALARS[plan.dtype], named(plan.target)
-    function = jit.address(scatter.name(scalar), lambda target: scatter.emit(target, scalar), target)
+    scalar, target, stored = SCALARS[plan.dtype], named(plan.target), stored_of(gy.dtype)
+    symbol = scatter.name(scalar, stored)
+    function = jit.address(symbol, lambda target: scatter.emit(target, scalar, stored), target)
     planes = dims.batch * dims.channels
     read, written = gy.size // planes, gx.size // planes
     planes_a_unit = max(WORK // (4 * read + written), 1)
     words = np.array(
         [address(gy), address(indices), 0, address(gx), planes, planes_a_unit, written, read], np.int64
     )
-    threads.run(function, -(-planes // planes_a_unit), address(words), 0)
+    scratch = written * np.dtype(plan.dtype).itemsize if stored else 0
+    threads.run(function, -(-planes // planes_a_unit), address(words), scratch)
     return not words[scatter.FIELDS.place["wrong"]]
 
 

@@ -7,6 +7,9 @@ uint16                                        dtype's range, as sums of wrapped 
 complex64, complex128    float32, float64     real and imaginary part as channels, twice as many
 ======================== ==================== =========================================================
 
+Compiled families read and write float16 and bfloat16 themselves (:func:`compiled_plan`), with the same bits:
+these are carried only where nothing can be compiled, or a family of NumPy's is asked for.
+
 A complex convolution is y = (xᵣ·wᵣ − xᵢ·wᵢ) + i (xᵣ·wᵢ + xᵢ·wᵣ): a real one with the weights
 [[wᵣ, −wᵢ], [wᵢ, wᵣ]] between the parts. Nothing is conjugated here; gradients that need it conjugate first.
 
@@ -36,15 +39,6 @@ Array = npt.NDArray[Any]
 #: An operation of :mod:`tilewright.op.conv` on arrays of the carrier's dtype.
 Compute = Callable[..., Array]
 
-# Compiled families that read and write halves themselves.
-_TAKES_HALVES = {
-    "planes",
-    "tiles-pointwise",
-    "tiles-winograd",
-    "tiles-pixels",
-    "tiles-channels",
-    "tiles-weights",
-}
 # Whole numbers up to here, and their sums, are exact in float64.
 _EXACT = 1 << 53
 
@@ -106,7 +100,7 @@ def compiled_plan(
     if operation == "forward" and family is None and not exact and pays(dims, FLOAT32.name):
         return None
     plan = choose(operation, dims, FLOAT32.name, family, layout, exact=exact)
-    return plan if plan.family in _TAKES_HALVES else None
+    return plan if plan.target else None
 
 
 def stand_in(dims: ConvDims, dtype: str, operation: str) -> tuple[ConvDims, str]:

@@ -62,7 +62,7 @@ def max_pool_gradient(
     gx = result_like(op, gy, dims.input_shape)
     if wide(gy.dtype) != gy.dtype:
         halves = _compiled_plan("max_pool_gradient", dims, gy, family) if gx.size else None
-        if halves is None or pool_planes.gathers(halves, gy, gx) is None:
+        if halves is None or not pool_planes.gradient_serves(halves, gy, gx):
             return add_to_planes(dims.spatial, gy, indices, op=op)
         run(halves, gy, indices, gx)
     elif gx.size:

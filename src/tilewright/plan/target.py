@@ -43,6 +43,11 @@ class Target:
         """Whether there are instructions between float16 and float32."""
         return self.name != "baseline"
 
+    @property
+    def masks_halves(self) -> bool:
+        """Whether there are instructions that read and write some lanes of 16 bits."""
+        return self.name == "avx512"
+
 
 # The x86 levels rather than the processor's own name: they are what operating systems agree on, so a home
 # folder that several machines share holds one object for all of them, and bits don't depend on the model.

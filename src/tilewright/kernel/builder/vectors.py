@@ -119,10 +119,7 @@ def masked_load(f: Function, type: str, pointer: Value, mask: Value, other: Valu
     Scalar loop: ``for i in lanes: out[i] = pointer[i] if mask[i] else other``
     """
     if pointer.stored and element(type) == "float":
-        kind = as_integers(type)
-        name = f"llvm.masked.load.{overload(kind)}.p0"
-        raw = f.intrinsic(name, kind, pointer, f.number("i32", 2), mask, f.number(kind, 0))
-        found = widened(f, raw, pointer.stored)
+        found = widened(f, _masked_halves(f, as_integers(type), pointer, mask), pointer.stored)
         # Zeros are zeros in all kinds.
         zero = not isinstance(other, Value) and other == 0
         return found if zero else f.select(mask, found, f.like(found, other))
@@ -139,4 +136,32 @@ def masked_store(f: Function, value: Value, pointer: Value, mask: Value) -> None
     """
     value = f.as_stored(value, pointer)
     align = f.number("i32", size_of(element(value.type)))
-    f.intrinsic_without_result(f"llvm.masked.store.{overload(value.type)}.p0", value, pointer, align, mask)
+    name = f"llvm.masked.store.{overload(value.type)}.p0"
+    if element(value.type) != "i16" or f.target.masks_halves:
+        f.intrinsic_without_result(name, value, pointer, align, mask)
+        return
+    # Lane by lane, unless all are there.
+    every = _every(f, mask)
+    with f.when(every):
+        f.store(value, pointer)
+    with f.when(every.equals(0)):
+        f.intrinsic_without_result(name, value, pointer, align, mask)
+
+
+def _masked_halves(f: Function, type: str, pointer: Value, mask: Value) -> Value:
+    """Halves as integers, 0 where the mask is false."""
+    name, align = f"llvm.masked.load.{overload(type)}.p0", f.number("i32", 2)
+    if f.target.masks_halves:
+        return f.intrinsic(name, type, pointer, align, mask, f.number(type, 0))
+    # Lane by lane, unless all are there.
+    with f.either(_every(f, mask), type) as choice:
+        choice.yes(f.load(type, pointer))
+        choice.otherwise()
+        choice.no(f.intrinsic(name, type, pointer, align, mask, f.number(type, 0)))
+    return choice.result
+
+
+def _every(f: Function, mask: Value) -> Value:
+    """Whether a mask is true in every lane."""
+    bits = f.result(f"i{lanes(mask.type)}", f"bitcast {mask} to i{lanes(mask.type)}")
+    return f.result("i1", f"icmp eq {bits}, -1")

@@ -8,13 +8,27 @@ Schedule of one unit, which is a range of output channels and of input channels 
 the blocks of places (all blocks of all rows in order): for each block, the micro-kernel of dot products on
 all tiles of output by input channels; then the lanes of all sums are added up and written.
 
+Of halves, the rows of a block are first widened to scratch: every tile reads some of them.
+
 A unit's share depends on the geometry alone and sums are added in the order of blocks, so bits never depend
 on the number of threads.
 """
 
 from __future__ import annotations
 
-from tilewright.kernel.builder import Function, Value, labelled, lane, shuffle, size_of, vector
+from tilewright.kernel.builder import (
+    Function,
+    Value,
+    element,
+    first_lanes,
+    labelled,
+    lane,
+    lanes,
+    masked_load,
+    shuffle,
+    size_of,
+    vector,
+)
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
 
@@ -30,6 +44,8 @@ FIELDS = Fields(
     "output_block", "output_blocks", "channel_block", "channel_blocks", "shares",
     # functions
     "dot",
+    # of halves: where in scratch the rows of gy and of x are widened to
+    "wide_gy", "wide_x",
 )  # fmt: skip
 
 _ADDRESSES = {"x", "gy", "gw", "row_starts", "dot"}
@@ -81,11 +97,17 @@ def emit(target: Target, scalar: str, rows: int, columns: int, stored: str = "")
         x_place = f.load("i64", words["row_starts"], entry) + n * words["x_batch"]
         gy_place = f.load("i64", words["row_starts"], entry + 1) + n * words["gy_batch"]
         x_row, gy_row = f.at(x, scalar, x_place + q), f.at(gy, scalar, gy_place + q)
+        gy_step, x_step = words["gy_channel"], words["x_channel"]
+        if stored:
+            wide_gy, wide_x = (f.at(f["scratch"], scalar, words[key]) for key in ("wide_gy", "wide_x"))
+            _widen(f, type, gy_row, gy_step, kn, count, wide_gy, words["column_block"])
+            _widen(f, type, x_row, x_step, cn, count, wide_x, words["column_block"])
+            x_row, gy_row, gy_step, x_step = wide_x, wide_gy, words["column_block"], words["column_block"]
         with f.loop(k_tiles, name="outputs") as kt, f.loop(c_tiles, name="channels") as ct:
-            a = f.at(gy_row, scalar, f.least(kt * rows, k_last) * words["gy_channel"])
-            b = f.at(x_row, scalar, f.least(ct * columns, c_last) * words["x_channel"])
+            a = f.at(gy_row, scalar, f.least(kt * rows, k_last) * gy_step)
+            b = f.at(x_row, scalar, f.least(ct * columns, c_last) * x_step)
             place = f.at(sums, scalar, (kt * c_tiles + ct) * tile)
-            f.call(words["dot"], a, b, words["gy_channel"], words["x_channel"], count, place)
+            f.call(words["dot"], a, b, gy_step, x_step, count, place)
     with f.loop(k_tiles, name="outputs") as kt, f.loop(c_tiles, name="channels") as ct:
         k, c = f.least(kt * rows, k_last), f.least(ct * columns, c_last)
         place = f.at(sums, scalar, (kt * c_tiles + ct) * tile)
@@ -95,6 +117,24 @@ def emit(target: Target, scalar: str, rows: int, columns: int, stored: str = "")
                 total = f.load(type, place, (a_row * columns + b_row) * width)
                 f.store(lane(f, added(f, total, width), 0), out, b_row)
     return f.text()
+
+
+def _widen(
+    f: Function, type: str, x: Value, step: Value, rows: Value, count: Value, to: Value, pitch: Value
+) -> None:
+    """Rows of halves as floats.
+
+    Scalar loop: ``for r in range(rows): for i in range(count): to[r * pitch + i] = x[r * step + i]``
+    """
+    scalar, width = element(type), lanes(type)
+    whole = count // width * width
+    mask = first_lanes(f, count - whole, width)
+    with f.loop(rows, name="widen") as row:
+        source, out = f.at(x, scalar, row * step), f.at(to, scalar, row * pitch)
+        with f.loop(whole, step=width, name="widen") as i:
+            f.store(f.load(type, source, i), out, i)
+        with f.when(whole < count):
+            f.store(masked_load(f, type, f.at(source, scalar, whole), mask), out, whole)
 
 
 def added(f: Function, total: Value, width: int) -> Value:

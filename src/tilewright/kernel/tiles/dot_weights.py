@@ -30,6 +30,8 @@ _BLOCK_BYTES = 256 << 10
 _FEWEST, _MOST = 256, 4096
 # Sums of a unit.
 _SUMS_BYTES = 1 << 20
+# Of halves, what a block's rows may take when they are widened.
+_WIDE_BYTES = 2 << 20
 # Rows of a sample that are listed: 16 bytes for each.
 _ROWS = 1 << 16
 # Shorter rows are mostly ends.
@@ -72,6 +74,11 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
             channel_block = max(even(channels, channel_block // 2), tile[1])
     most = min(max(_BLOCK_BYTES // (itemsize * (output_block + channel_block)), _FEWEST), _MOST)
     column_block = up(even(columns, most), target.vector_bytes // itemsize)
+    while problem.stored and (output_block + channel_block) * column_block * itemsize > _WIDE_BYTES:
+        if output_block >= channel_block:
+            output_block = max(even(outputs, output_block // 2), tile[0])
+        else:
+            channel_block = max(even(channels, channel_block // 2), tile[1])
     column_blocks = -(-columns // column_block)
     output_blocks, channel_blocks = -(-outputs // output_block), -(-channels // channel_block)
     # -- units
@@ -84,12 +91,16 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
     units *= shares
     scratch = up(output_block, tile[0]) * up(channel_block, tile[1]) * target.vector_bytes + 64
     stored = problem.stored
+    wide_gy = up(scratch // itemsize, 16)
+    wide_x = wide_gy + output_block * column_block
+    if problem.stored:
+        scratch = (wide_x + channel_block * column_block) * itemsize
     kernels: Kernels = {
         "driver": (
             dot_driver.name(scalar, *tile, stored),
             lambda t: dot_driver.emit(t, scalar, *tile, stored),
         ),
-        "dot": (dot.name(scalar, *tile, stored), lambda t: dot.emit(t, scalar, *tile, stored)),
+        "dot": (dot.name(scalar, *tile), lambda t: dot.emit(t, scalar, *tile)),
     }
     addresses = addresses_of(kernels, target, load)
     words: Words = {
@@ -101,6 +112,7 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "columns": columns, "column_block": column_block, "column_blocks": column_blocks,
         "output_block": output_block, "output_blocks": output_blocks,
         "channel_block": channel_block, "channel_blocks": channel_blocks, "shares": shares,
+        "wide_gy": wide_gy, "wide_x": wide_x,
         **addresses,
     }  # fmt: skip
     values, kept = words_of(dot_driver.FIELDS, words)
