@@ -18,6 +18,7 @@ from tilewright.autograd.dtypes import (
 from tilewright.autograd.tape import Array, Context, Taped, X, apply, made, rule, run
 from tilewright.errors import DtypeError, describe
 from tilewright.kernel import buffers
+from tilewright.op import passes
 from tilewright.op.kinds import DIFFERENTIABLE, is_bfloat16
 from tilewright.op.memory import empty_like
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 def _cast_forward(context: Context, x: Array, *, dtype: Any) -> Array:
     if x.nbytes < buffers.LARGE:
         return x.astype(dtype)
+    compiled = passes.converted(x, np.dtype(dtype))
+    if compiled is not None:
+        return compiled
     found = empty_like(x, dtype=dtype)
     np.copyto(found, x, casting="unsafe")
     return found

@@ -14,11 +14,12 @@ from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import ZEROS
 from tilewright.kernel import buffers, conv_windows
 from tilewright.kernel.addresses import address
+from tilewright.kernel.halves import rounded_to, single
 from tilewright.kernel.planes import weights_program
 from tilewright.kernel.planes.continuing import continued
 from tilewright.kernel.planes.program import Problem, packed_places, program, without_gaps
 from tilewright.kernel.planes.weights_program import WeightProblem, WeightProgram
-from tilewright.kernel.stored import rounded_to, single, stored_of
+from tilewright.kernel.stored import stored_of
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.plan import Plan, choose
 from tilewright.plan.target import named

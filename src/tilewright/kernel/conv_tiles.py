@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers
 from tilewright.kernel.addresses import address
-from tilewright.kernel.stored import rounded_to, single, stored_of
+from tilewright.kernel.halves import rounded, rounded_to, single, widened
+from tilewright.kernel.stored import stored_of
 from tilewright.kernel.tiles import (
     convolve,
     direct,
@@ -64,7 +65,7 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
     dtype, stored = np.dtype(plan.dtype), stored_of(x.dtype)
     if stored and _reads_rows(plan, x.strides, gy.strides, stored):
         # A few rows, of which nothing is packed.
-        x, gy, stored = x.astype(dtype), gy.astype(dtype), ""
+        x, gy, stored = widened(x), widened(gy), ""
     found = _weight_program(plan, x.strides, gy.strides, stored)
     if found.exchanged:
         outputs = gw.shape[0]
@@ -72,7 +73,7 @@ def weight_gradient(plan: Plan, x: Array, gy: Array, gw: Array) -> None:
         found.program.run(address(gy), address(x), address(shares), 0)
         total = buffers.empty(shares.shape[1:], dtype)
         np.add.reduce(shares, axis=0, out=total)
-        rounded_to(total.T.reshape(gw.shape), gw)
+        np.copyto(gw, rounded(total, gw.dtype).T.reshape(gw.shape))
         return
     alike = gw.dtype == dtype
     if alike and found.shares == 1 and gw.flags.c_contiguous and gw.flags.aligned:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tilewright.kernel import buffers
 from tilewright.kernel.elementwise import call
+from tilewright.op.kinds import is_half
 from tilewright.op.memory import empty_like, memory_order, result
 from tilewright.plan import compiled
 
@@ -82,6 +83,23 @@ def _as(out: Array, x: Array) -> Array:
     copied = empty_like(out)
     np.copyto(copied, x)
     return copied
+
+
+def converted(x: Array, dtype: np.dtype[Any]) -> Array | None:
+    """A copy of halves as float32, or of float32 as halves, rounded to the nearest.
+
+    None for other dtypes, and for arrays that are small or have gaps.
+    """
+    if x.nbytes < buffers.LARGE or {x.dtype.itemsize, dtype.itemsize} != {2, 4}:
+        return None
+    halves, single = (x.dtype, dtype) if x.dtype.itemsize == 2 else (dtype, x.dtype)
+    if single != _FLOATS[0] or not is_half(halves) or not compiled.serves("float32"):
+        return None
+    if not x.flags.aligned or memory_order(x) is None:
+        return None
+    found = empty_like(x, dtype=dtype)
+    call.rounded(x, found)
+    return found
 
 
 def channel_sums(x: Array) -> Array | None:

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from tilewright.kernel import jit, threads
 from tilewright.kernel.addresses import address
-from tilewright.kernel.elementwise import curves, slopes, sums
+from tilewright.kernel.elementwise import curves, rounding, slopes, sums
 from tilewright.kernel.elementwise import present as kept
 from tilewright.kernel.elementwise.groups import scratch_bytes, units
+from tilewright.kernel.stored import stored_of
 from tilewright.plan.target import Target
 
 Array = npt.NDArray[Any]
@@ -120,6 +121,20 @@ def present(g: Array, x: Array, out: Array, *, target: Target | None = None) -> 
     kernel = jit.address(kept.name(scalar), lambda target: kept.emit(target, scalar), target)
     table = array("q", (address(g), address(x), address(out), g.size))
     threads.run(kernel, units(g.size), table.buffer_info()[0], scratch_bytes(scalar, 3))
+
+
+def rounded(x: Array, out: Array, *, target: Target | None = None) -> None:
+    """Writes float32 as halves, or halves as float32.
+
+    Args:
+        x: float32, float16 or bfloat16, without gaps in memory.
+        out: one of these too, of the same shape and order in memory.
+        target: see above.
+    """
+    stored, to = stored_of(x.dtype), stored_of(out.dtype)
+    kernel = jit.address(rounding.name(stored, to), lambda target: rounding.emit(target, stored, to), target)
+    table = array("q", (address(x), address(out), x.size))
+    threads.run(kernel, -(-x.size // rounding.UNIT), table.buffer_info()[0], 0)
 
 
 def channel_sums(x: Array, *, target: Target | None = None) -> Array:

@@ -283,7 +283,9 @@ def _past(problem: Problem, axes: list[Axis], y_steps: Steps, target: Target) ->
     # Where neighbouring vectors are channels, those are one and the same vector's.
     inner = 1 if problem.by_channels else len(strides) - 1
     return (
-        dims.batch * dims.out_channels * math.prod(axis.written for axis in axes) * problem.lying
+        # Halves of a vector of channels are half a line of cache, and the next of it is written much later.
+        not (problem.stored and problem.by_channels)
+        and dims.batch * dims.out_channels * math.prod(axis.written for axis in axes) * problem.lying
         >= PAST_BYTES
         and strides[inner] == 1
         and axes[-1].out_step in ((1,) if problem.by_channels else (1, 2))

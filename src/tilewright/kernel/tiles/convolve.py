@@ -170,8 +170,9 @@ class _Maker:
         # Where each output reads one place, lines are not packed, as long as no tile reaches beyond.
         self.x_pixel = x_column * row.every
         alone = all(_alone(axis) for axis in axes) and min(counts) >= pixels and self._reaches()
-        # Halves are widened as they are packed.
-        self.in_place = alone and not self.problem.stored
+        # Halves are widened as they are packed, or a vector at a time; scalars would be one by one.
+        by_vectors = self.tile.side == "by_pixels" and self.x_pixel == 1
+        self.in_place = alone and (by_vectors or not self.problem.stored)
         # -- input channels at a time
         read = math.prod(axis.kernel for axis in axes[:-1])
         most = max(tiles.WINDOW_LINES // read, 1)
@@ -294,7 +295,7 @@ class _Maker:
 
         Tiles follow each other along the row, so what the next reads before that was asked for before.
         """
-        line = 64 // self.itemsize
+        line = 64 // (2 if self.problem.stored else self.itemsize)
         return 2 * pixels - 1 - (-(-pixels // line) - 1) * line
 
     def _blank(self, y_column: int, column_blocks: int, line_starts: Table) -> int:
@@ -343,11 +344,12 @@ class _Maker:
         side, act, stored = tile.side, self.problem.activation, self.problem.stored
         apart = self.in_place and self.x_pixel != 1
         soon = ("scalars" if by_channels else "vectors") if self.in_place and not apart else ""
+        lying = stored if self.in_place else ""
         return {
             "driver": (driver.name(scalar, side, stored), lambda t: driver.emit(t, scalar, side, stored)),
             "micro": (
-                micro.name(scalar, vectors, scalars, apart=apart, soon=soon),
-                lambda t: micro.emit(t, scalar, vectors, scalars, apart=apart, soon=soon),
+                micro.name(scalar, vectors, scalars, apart=apart, soon=soon, stored=lying),
+                lambda t: micro.emit(t, scalar, vectors, scalars, apart=apart, soon=soon, stored=lying),
             ),
             "pack_rows": (
                 pack_rows.name(scalar, packing, stored),

@@ -283,7 +283,7 @@ class Driver:
             start = f.least(q, last)
             sums = f.at(self.sums, self.scalar, (number % self.tiles_held) * (self.tile * self.panel))
             place = f.select(self.in_place.differs(0), start * self.x_pixel, start - self.base)
-            vectors, scalars = self.packed_weights, f.at(packed, self.scalar, place)
+            vectors, scalars = self.packed_weights, self._row_at(packed, place)
             steps = (self.panel, self.factor_step)
             row = self.panel
             if not self.by_channels:
@@ -314,6 +314,15 @@ class Driver:
                 )
             tiles.carry([number + 1])
         return tiles.results[0]
+
+    def _row_at(self, row: Value, place: Value) -> Value:
+        """A place of a row of x, packed or where it lies."""
+        f = self.f
+        if not self.stored:
+            return f.at(row, self.scalar, place)
+        packed = f.at(row, self.scalar, place, wild=True)
+        lying = f.at(f.halves(row, self.stored), self.scalar, place, wild=True)
+        return f.select(self.in_place.differs(0), f.halves(lying, ""), packed)
 
     def _ask_for(self, out: Value, kn: Value, pixels: Value, follows: Value) -> None:
         """The cache lines that a tile will be stored to: they come while its sums are made.

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilewright.kernel.builder import Function, Value, element, lanes, size_of, splat, vector
+from tilewright.kernel.builder import Function, Value, element, labelled, lanes, size_of, splat, vector
 from tilewright.plan.target import Target
 
 #: What a micro-kernel is called with, in order.
@@ -53,20 +53,30 @@ ARGUMENTS_SOON = {**ARGUMENTS, "ahead": "i64"}
 _REACHED = 3
 
 
-def name(scalar: str, vectors: int, scalars: int, *, apart: bool = False, soon: str = "") -> str:
-    """The symbol of a micro-kernel."""
+def name(
+    scalar: str, vectors: int, scalars: int, *, apart: bool = False, soon: str = "", stored: str = ""
+) -> str:
+    """The symbol of a micro-kernel; ``stored``: of what kind of halves the vectors are, if they are."""
     kind = "_apart" if apart else f"_{soon}_soon" if soon else ""
-    return f"micro{kind}_{scalar}_{vectors}x{scalars}"
+    return labelled(f"micro{kind}_{scalar}_{vectors}x{scalars}", stored)
 
 
 def emit(
-    target: Target, scalar: str, vectors: int, scalars: int, *, apart: bool = False, soon: str = ""
+    target: Target,
+    scalar: str,
+    vectors: int,
+    scalars: int,
+    *,
+    apart: bool = False,
+    soon: str = "",
+    stored: str = "",
 ) -> str:
     """The micro-kernel for tiles of ``vectors`` by ``scalars``; count and entries are at least 1."""
     arguments = ARGUMENTS_APART if apart else ARGUMENTS_SOON if soon else ARGUMENTS
-    f = Function(name(scalar, vectors, scalars, apart=apart, soon=soon), target, arguments)
+    symbol = name(scalar, vectors, scalars, apart=apart, soon=soon, stored=stored)
+    f = Function(symbol, target, arguments, stored={"vectors": stored})
     width = target.vector_bytes // size_of(scalar)
-    line = 64 // size_of(scalar)
+    line = 64 // (2 if stored else size_of(scalar))
     type = vector(width, scalar)
     sums = [f.number(type, 0)] * (vectors * scalars)
     outer = f.loop(f["entries"], carry=[f["table"], *sums], surely=True, name="entry")
@@ -80,6 +90,7 @@ def emit(
         inner = f.loop(f["count"], carry=[v, *starts, *sums], surely=True, name="sum")
         with inner:
             v, *rest = inner.carried
+            v = f.halves(v, stored)
             places, sums = rest[: len(starts)], rest[len(starts) :]
             if soon:
                 side, numbers = (v, vectors * width) if soon == "vectors" else (places[0], scalars)
