@@ -13,6 +13,7 @@ from samples_of_dtypes import HALVES, dtype_named
 from tilewright.kernel.builder import (
     Function,
     first_lanes,
+    load_pairs,
     load_square,
     masked_load,
     masked_store,
@@ -135,3 +136,19 @@ def test_squares_are_turned_over(target: Target, name: str) -> None:
     out = np.empty((width, width), np.float32)
     built(target, {"x": "ptr", "out": "ptr", "step": "i64"}, body)(x, out, width)
     np.testing.assert_array_equal(out, x.T.astype(np.float32))
+
+
+@every_target
+@pytest.mark.parametrize("name", [*HALVES, "float32"])
+def test_pairs_are_taken_apart(target: Target, name: str) -> None:
+    width = width_of(target, "float")
+
+    def body(f: Function) -> None:
+        x = f.halves(f["x"], STORED.get(name, ""))
+        for place, value in enumerate(load_pairs(f, vector(width, "float"), x)):
+            f.store(value, f["out"], place * width)
+
+    x = guarded((np.arange(2 * width) - 9.5).astype(dtype_named(name)))
+    out = np.empty((2, width), np.float32)
+    built(target, {"x": "ptr", "out": "ptr"}, body)(x, out)
+    np.testing.assert_array_equal(out, x.astype(np.float32).reshape(width, 2).T)

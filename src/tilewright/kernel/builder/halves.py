@@ -84,7 +84,7 @@ def narrowed(f: Function, x: Value, stored: str) -> Value:
     if stored == "bfloat":
         rounded = bits + ((bits >> 16) & 1) + 0x7FFF
         # A NaN of all ones would become a zero: it is cut off instead, and made quiet.
-        nan = (bits & (_SIGN - 1)) > _INFINITY
+        nan = x.differs(x)
         return f.convert(f.select(nan, bits | 0x400000, rounded) >> 16, short)
     size = bits & (_SIGN - 1)
     usual = (size - ((112 << 23) - 0xFFF) + ((size >> 13) & 1)) >> 13

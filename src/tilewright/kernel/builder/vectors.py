@@ -103,6 +103,24 @@ def load_square(f: Function, type: str, rows: Sequence[Value]) -> list[Value]:
     ]
 
 
+def load_pairs(f: Function, type: str, pointer: Value) -> tuple[Value, Value]:
+    """Two vectors as they lie in memory, as the numbers at even places and those at odd ones.
+
+    Scalar loop: ``for i in lanes: even[i], odd[i] = pointer[2 * i], pointer[2 * i + 1]``
+    """
+    width, stored = lanes(type), pointer.stored
+    if not stored or element(type) != "float":
+        low, high = (f.load(type, pointer, half * width) for half in range(2))
+        even, odd = (shuffle(f, low, high, range(which, 2 * width, 2)) for which in range(2))
+        return even, odd
+    # Two halves are the lower and the upper half of an integer.
+    both = f.load(vector(width, "i32"), pointer, align=2)
+    if stored == "bfloat":
+        return f.reinterpret(both << 16, type), f.reinterpret(both & -(1 << 16), type)
+    even, odd = (widened(f, f.convert(part, as_integers(type)), stored) for part in (both, both >> 16))
+    return even, odd
+
+
 def first_lanes(f: Function, count: Value, width: int) -> Value:
     """A mask of ``width`` lanes of which the first ``count`` (an i64 that fits an i32) are true.
 

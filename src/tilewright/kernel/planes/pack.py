@@ -29,6 +29,7 @@ from tilewright.kernel.builder import (
     first_lanes,
     labelled,
     lanes,
+    load_pairs,
     masked_load,
     shuffle,
     size_of,
@@ -240,8 +241,7 @@ class _Line:
             # Not up to the last sample: the one behind it, which is read too, may be outside the array.
             inside = (i >= self.low) & (i + width < self.high)
             with f.either(inside, self.type) as found:
-                first, second = (f.load(self.type, place, half * width) for half in range(2))
-                found.yes(shuffle(f, first, second, self._even))
+                found.yes(load_pairs(f, self.type, place)[0])
                 found.otherwise()
                 rest = _Line(f, self.type, place, self.to, self.low - i, self.high - i, self.fill)
                 found.no(rest.read(place, rest.masks(2)))

@@ -29,6 +29,7 @@ from tilewright.kernel.builder import (
     Value,
     first_lanes,
     labelled,
+    load_pairs,
     masked_load,
     masked_store,
     shuffle,
@@ -215,6 +216,8 @@ class _Emission:
         f, width = self.f, self.width
         if self.stride == 1:
             return [self._load(row, column, masked)]
+        if not masked:
+            return list(load_pairs(f, self.type, f.at(row, self.scalar, column, wild=True))[:together])
         low, high = (self._load(row, column + half * width, masked) for half in range(2))
         return [shuffle(f, low, high, range(which, 2 * width, 2)) for which in range(together)]
 

@@ -17,6 +17,7 @@ from tilewright.kernel.builder import (
     Value,
     first_lanes,
     labelled,
+    load_pairs,
     masked_load,
     shuffle,
     splat,
@@ -162,6 +163,8 @@ def _there(first: Value, end: Value, b: Value, width: int, every: int) -> list[t
 def _read(line: Line, b: Value, every: int, there: Sequence[Value | tuple[Value, Value]] | None) -> Value:
     """The vector of positions b …; all there, or only the lanes that are."""
     f, width = line.f, line.width
+    if every == 2 and there is None:
+        return load_pairs(f, line.type, f.at(line.start, line.scalar, b * 2, wild=True))[0]
     found = []
     for i in range(every):
         place = b * every + i * width

@@ -18,6 +18,7 @@ from tilewright.kernel.builder import (
     Value,
     first_lanes,
     labelled,
+    load_pairs,
     load_square,
     masked_load,
     shuffle,
@@ -108,14 +109,15 @@ def _rows(line: Line, every: int, c: Value, b: Value, *, checked: bool) -> list[
     for i in range(width):
         source = f.at(line.start, line.scalar, (c + i) * f["channel_step"] + b * every, wild=True)
         f.soon(f.at(source, line.scalar, line.ahead, wild=True))
+        if every == 2 and not checked:
+            rows.append(load_pairs(f, line.type, source)[0])
+            continue
         found = []
         for part, (first, end) in enumerate(ends):
             at = f.at(source, line.scalar, part * width, wild=True)
             # A channel that isn't there has no columns: all zeros, nothing read.
             there = c + i < f["channels"]
-            if not checked:
-                found.append(f.load(line.type, at))
-            elif masked:
+            if masked:
                 known = f.select(there, masks[part], f.number(masks[part].type, 0))
                 found.append(masked_load(f, line.type, at, known))
             else:
