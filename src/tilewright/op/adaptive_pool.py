@@ -20,7 +20,8 @@ from tilewright.errors import ShapeError, describe
 from tilewright.geometry import AdaptiveDims, PoolDims
 from tilewright.geometry.axes import MOST_AXES, ceil_div
 from tilewright.geometry.boxes import at
-from tilewright.op import pool
+from tilewright.kernel.sampling.tables import Matrix
+from tilewright.op import pool, sampled
 from tilewright.op.arrays import FLOATS
 from tilewright.op.pool_arrays import AVERAGED, COMPARED, check_fits, empty_indices, result_like, wide
 from tilewright.plan import choose
@@ -45,6 +46,9 @@ def adaptive_avg_pool(dims: AdaptiveDims, x: Array, *, op: str = "adaptive_avg_p
     if even is not None:
         return pool.avg_pool(even, x, divisor=even.taps, op=op)
     y = result_like(op, x, dims.output_shape)
+    if _sampled(op, dims, x, y):
+        y /= _sizes(dims, tuple(slice(0, m) for m in dims.output), y.dtype)
+        return y
 
     def write(n: int, channels: slice, box: Box, total: Array) -> None:
         total /= _sizes(dims, box, total.dtype)
@@ -65,6 +69,8 @@ def adaptive_avg_pool_gradient(dims: AdaptiveDims, gy: Array, *, op: str = "adap
     if not gy.size:
         gx[...] = 0
         return gx
+    if _sampled(op, dims.turned(), gy, gx, _sizes(dims, tuple(slice(0, m) for m in dims.output), found)):
+        return gx
 
     def read(n: int, channels: slice, box: Box) -> Array:
         return np.asarray(np.divide(gy[at(n, channels, *box)], _sizes(dims, box, found), dtype=found))
@@ -74,6 +80,49 @@ def adaptive_avg_pool_gradient(dims: AdaptiveDims, gy: Array, *, op: str = "adap
 
     _add_over_intervals(dims.turned(), found, read, write)
     return gx
+
+
+def _sampled(op: str, dims: AdaptiveDims, x: Array, y: Array, sizes: Array | None = None) -> bool:
+    """Writes the sums over windows of x, or of x over ``sizes``, to y; False if nothing compiled does.
+
+    What stands between the passes, and the quotients, are some samples' or channels' at a time.
+    """
+    if not (x.size and y.size) or not sampled.serves(x.dtype):
+        return False
+    steps = _sums(dims)
+    plane = max(math.prod(x.shape[2:]), math.prod(y.shape[2:])) * x.itemsize
+    if dims.rank <= 2 and sizes is None:
+        return sampled.along(op, x, y, steps)
+    planes = SCRATCH_BYTES // 2 // plane
+    samples = planes // dims.channels
+    parts: list[Any]
+    if samples:
+        parts = [np.s_[first : first + samples] for first in range(0, dims.batch, samples)]
+    elif planes and x.flags.c_contiguous:
+        firsts = product(range(dims.batch), range(0, dims.channels, planes))
+        parts = [np.s_[n : n + 1, first : first + planes] for n, first in firsts]
+    else:
+        return False
+    for part in parts:
+        given = x[part] if sizes is None else np.divide(x[part], sizes)
+        if not sampled.along(op, given, y[part], steps):
+            return False
+    return True
+
+
+def _sums(dims: AdaptiveDims) -> list[sampled.Step]:
+    """Sums over windows, as matrices along the axes: the one that shrinks most goes first."""
+    order = sorted(range(dims.rank), key=lambda axis: (dims.output[axis] / dims.spatial[axis], axis))
+    return [(2 + axis, _intervals_of(dims.spatial[axis], dims.output[axis])) for axis in order]
+
+
+@lru_cache(maxsize=256)
+def _intervals_of(n: int, m: int) -> Matrix:
+    """The windows of an axis as a matrix of ones."""
+    starts, ends = _intervals(n, m, slice(0, m))
+    places = np.concatenate([[0], np.cumsum(ends - starts)])
+    sources = np.arange(places[-1]) - np.repeat(places[:-1] - starts, ends - starts)
+    return Matrix(n, places, sources, np.ones(len(sources)))
 
 
 def _even(operation: str, dims: AdaptiveDims, x: Array) -> PoolDims | None:

@@ -15,7 +15,10 @@ import numpy.typing as npt
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.geometry.boxes import at
 from tilewright.kernel import buffers
+from tilewright.kernel.moves import call
+from tilewright.op.arrays import is_channels_last
 from tilewright.op.pool_arrays import COMPARED, SUMMED, check_fits, result_like, wide
+from tilewright.plan import compiled
 from tilewright.plan.plan import SCRATCH_BYTES
 
 Array = npt.NDArray[Any]
@@ -24,6 +27,8 @@ Array = npt.NDArray[Any]
 def take_from_planes(x: Array, indices: Array, *, op: str = "take_from_planes") -> Array:
     """The samples of x at ``indices``, plane by plane. The adjoint of :func:`add_to_planes`."""
     y = result_like(op, x, indices.shape)
+    if _placed("take", x, indices, y):
+        return y
     for some, flat in _groups(indices, x.shape[2:]):
         y[some] = x[some].reshape(-1)[flat].reshape(y[some].shape)
     return y
@@ -34,6 +39,8 @@ def add_to_planes(spatial: tuple[int, ...], gy: Array, indices: Array, *, op: st
     check_fits(op, indices.shape, gy, "gradient", SUMMED)
     gx = result_like(op, gy, (*indices.shape[:2], *spatial))
     found = wide(gy.dtype)
+    if found == gy.dtype and _placed("add", gy, indices, gx):
+        return gx
     for some, flat in _groups(indices, spatial):
         total = _zeros(gx[some].size, found)
         np.add.at(total, flat, gy[some].reshape(-1).astype(found, copy=False))
@@ -54,8 +61,12 @@ def put_into_planes(
         ArgumentError: an index is no position of the plane.
     """
     check_fits(op, x.shape, x, "input", COMPARED)
-    check_indices(op, spatial, x.shape, indices)
+    check_indices(op, spatial, x.shape, indices, values=False)
     y = result_like(op, x, (*x.shape[:2], *spatial))
+    # The pass sees an index that is none, too.
+    if _placed("put", x, indices, y):
+        return y
+    check_indices(op, spatial, x.shape, indices)
     if not indices.size:
         y[...] = 0
     for some, flat in _groups(indices, spatial):
@@ -69,6 +80,8 @@ def put_into_planes(
 def take_what_was_put(gy: Array, indices: Array, *, op: str = "put_into_planes") -> Array:
     """The gradient of :func:`put_into_planes`: gy at each index, and 0 for samples that others replaced."""
     gx = result_like(op, gy, indices.shape)
+    if _placed("last", gy, indices, gx):
+        return gx
     for some, flat in _groups(indices, gy.shape[2:]):
         order = np.arange(flat.size)
         last = buffers.empty((gy[some].size,), np.int64)
@@ -79,8 +92,12 @@ def take_what_was_put(gy: Array, indices: Array, *, op: str = "put_into_planes")
     return gx
 
 
-def check_indices(op: str, spatial: tuple[int, ...], shape: tuple[int, ...], indices: Any) -> None:
+def check_indices(
+    op: str, spatial: tuple[int, ...], shape: tuple[int, ...], indices: Any, *, values: bool = True
+) -> None:
     """Refuse indices that aren't integers of ``shape``, each a position of a plane of sizes ``spatial``.
+
+    Without ``values``, only their dtype and shape are looked at.
 
     Raises:
         ShapeError, DtypeError: another shape or dtype.
@@ -96,6 +113,8 @@ def check_indices(op: str, spatial: tuple[int, ...], shape: tuple[int, ...], ind
     if indices.shape != shape:
         raise ShapeError(f"{op} needs indices of the input's shape {shape}.", describe(indices=indices))
     count = math.prod(spatial)
+    if not values:
+        return
     if not indices.size or (int(indices.min()) >= 0 and int(indices.max()) < count):
         return
     wrong = (indices < 0) | (indices >= count)
@@ -104,6 +123,30 @@ def check_indices(op: str, spatial: tuple[int, ...], shape: tuple[int, ...], ind
         f"{op} needs every index to be a position in a plane of size {spatial}, from 0 and below {count}.",
         f"index {int(indices[place])} at {place}",
     )
+
+
+def _placed(kind: str, x: Array, indices: Array, out: Array) -> bool:
+    """Moves samples in one compiled pass; False if NumPy had better, also where an index is none."""
+    if not compiled.serves("float32") or x.itemsize not in (1, 2, 4, 8):
+        return False
+    if not (x.size and out.size and indices.size) or (kind == "add" and x.dtype.char not in "fd"):
+        return False
+    deep = is_channels_last(out)
+    # Unsigned numbers too large for int64 become negative: no index either.
+    places = indices.astype(np.int64, copy=False)
+    given, found, result = (_dense(array, deep) for array in (x, places, out))
+    # Of one place or channel, a layout may look like another.
+    if not np.may_share_memory(result, out):
+        return False
+    return bool(call.placed_samples(kind, given, found, result, deep))
+
+
+def _dense(array: Array, deep: bool) -> Array:
+    """(batch, channels, *spatial) as (planes, places), or as (batch, places, channels); without gaps."""
+    batch, channels = array.shape[:2]
+    if deep:
+        return np.ascontiguousarray(np.moveaxis(array, 1, -1)).reshape(batch, -1, channels)
+    return np.ascontiguousarray(array).reshape(batch * channels, -1)
 
 
 def _zeros(count: int, dtype: np.dtype[Any]) -> Array:

@@ -26,15 +26,6 @@ _MOST = 1 << 22
 _NARROW = 8
 
 
-def serves(dtype: np.dtype[Any], steps: Sequence[Step]) -> bool:
-    """Whether compiled passes compute this: floats, and what is only moved if it is as wide as a float."""
-    if not compiled.serves("float32") or any(len(matrix.sources) > _MOST for _, matrix in steps):
-        return False
-    if dtype.char in "fd":
-        return True
-    return dtype.kind in "iu" and dtype.itemsize in _FLOATS and all(matrix.moves for _, matrix in steps)
-
-
 def along(op: str, x: Array, out: Array, steps: Sequence[Step]) -> bool:
     """Writes to ``out`` what matrices along axes make of x, one after the other; False if NumPy had better.
 
@@ -62,6 +53,11 @@ def along(op: str, x: Array, out: Array, steps: Sequence[Step]) -> bool:
     if not whole:
         result[...] = after
     return True
+
+
+def serves(dtype: np.dtype[Any]) -> bool:
+    """Whether compiled passes compute with this dtype here."""
+    return dtype.char in "fd" and compiled.serves("float32")
 
 
 def _serves(dtype: np.dtype[Any], steps: Sequence[Step]) -> bool:

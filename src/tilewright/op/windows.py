@@ -17,6 +17,7 @@ from tilewright.op import memory
 from tilewright.op.arrays import MULTIPLIED, check_array
 from tilewright.op.kinds import sum_dtype
 from tilewright.op.pad import DTYPES
+from tilewright.op.window_lines import folded, unfolded
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +34,8 @@ def unfold(dims: ConvDims, x: Array, *, op: str = "unfold") -> Array:
     check_array(x, "input", op, DTYPES)
     shape = (dims.batch, dims.in_channels, dims.taps, *dims.output)
     y = memory.empty_for(op, shape, x.dtype)
+    if unfolded(dims, x, y):
+        return y.reshape(columns_shape(dims))
     # A tap that sees nothing but padding has no meeting.
     (tile,) = tiles(dims, dims.output)
     whole = {meeting.number for meeting in tile.meetings if meeting.whole}
@@ -55,6 +58,8 @@ def fold(dims: ConvDims, columns: Array, *, op: str = "fold") -> Array:
     """
     check_array(columns, "input", op, MULTIPLIED)
     x = memory.empty_for(op, dims.input_shape, sum_dtype(columns.dtype))
+    if x.dtype == columns.dtype and folded(dims, columns, x):
+        return x
     x[...] = 0
     parts = columns.reshape(dims.batch, dims.in_channels, dims.taps, *dims.output)
     (tile,) = tiles(dims, dims.output)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from tilewright.kernel import jit, threads
 from tilewright.kernel.addresses import address
-from tilewright.kernel.moves import folded, lines
+from tilewright.kernel.moves import folded, lines, placed
+from tilewright.plan.compiled import SCRATCH_BYTES
 from tilewright.plan.target import Target
 
 Array = npt.NDArray[Any]
@@ -23,6 +24,12 @@ _SCALARS = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
 _FLOATS = {"f": "float", "d": "double"}
 #: Bytes that a unit writes: what it takes to hand one over hardly shows.
 UNIT_BYTES = 1 << 16
+# Channels innermost are parted at multiples of so many, a cache line of float32; and samples from which on
+# there are enough for all cores.
+_CHANNELS = 16
+_SAMPLES = 8
+# Bytes in scratch behind the last place: the widest vector.
+_BEHIND = 64
 
 
 class Planes(NamedTuple):
@@ -116,3 +123,51 @@ def folded_lines(x: Array, out: Array, planes: int, work: Lines, *, target: Targ
         ),
     )  # fmt: skip
     threads.run(kernel, -(-planes // together) * parts, table.buffer_info()[0], 0)
+
+
+def placed_samples(
+    kind: str, x: Array, indices: Array, out: Array, deep: bool, *, target: Target | None = None
+) -> bool | None:
+    """Puts samples into planes or takes them, by :mod:`tilewright.kernel.moves.placed`.
+
+    Args:
+        kind: one of :data:`tilewright.kernel.moves.placed.KINDS`.
+        x: (planes, samples), or if ``deep`` (samples of a batch, samples, channels), in C order; "add" needs
+            floats.
+        indices: int64, of the shape of ``x``, or of ``out`` where something is taken; in C order.
+        out: as x, with the places of the planes; where something is taken, the other way round.
+        deep: whether channels lie innermost.
+        target: see above.
+
+    Returns:
+        Whether all indices are places of their planes; None if the scratch isn't large enough.
+    """
+    size = x.itemsize
+    scalar = _FLOATS[x.dtype.char] if kind == "add" else _SCALARS[size]
+    taking = kind in ("take", "last")
+    plane, own = (x, out) if taking else (out, x)
+    groups, count, places = len(x), own.shape[1], plane.shape[1]
+    channels = x.shape[2] if deep else 1
+    # All channels of a sample lie side by side; parts of them are for few samples, or a small scratch.
+    few = min(channels, (SCRATCH_BYTES - _BEHIND) // places if kind == "last" else channels)
+    if deep and (few < channels or groups < _SAMPLES):
+        few = min(max(few // _CHANNELS, 1), max(channels * groups // (_SAMPLES * _CHANNELS), 1)) * _CHANNELS
+    few = min(few, channels)
+    scratch = places * few + _BEHIND if kind == "last" else 0
+    if scratch > SCRATCH_BYTES:
+        return None
+    kernel = jit.address(
+        placed.name(scalar, kind, deep), lambda target: placed.emit(target, scalar, kind, deep), target
+    )
+    together = 1 if deep else max(UNIT_BYTES // ((places + 3 * count) * size), 1)
+    parts = -(-channels // few)
+    table = array(
+        "q",
+        (
+            address(x), address(indices), address(out), 0,
+            groups, together, channels, few, parts,
+            count, places, x[0].size, out[0].size, count * channels,
+        ),
+    )  # fmt: skip
+    threads.run(kernel, -(-groups // together) * parts, table.buffer_info()[0], scratch)
+    return not table[placed.FIELDS.place["wrong"]]
