@@ -216,7 +216,7 @@ class _Emission:
         f, width = self.f, self.width
         if self.stride == 1:
             return [self._load(row, column, masked)]
-        if not masked:
+        if row.stored and not masked:
             return list(load_pairs(f, self.type, f.at(row, self.scalar, column, wild=True))[:together])
         low, high = (self._load(row, column + half * width, masked) for half in range(2))
         return [shuffle(f, low, high, range(which, 2 * width, 2)) for which in range(together)]
