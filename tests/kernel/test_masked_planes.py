@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +22,8 @@ from tilewright.geometry.padding import PADDING_MODES
 from tilewright.kernel import conv_planes, masked_planes, threads
 from tilewright.kernel.elementwise import call
 from tilewright.kernel.planes import masked_program, program, weights_program
+from tilewright.kernel.tiles import convolve
+from tilewright.kernel.tiles.fields import Fields
 from tilewright.op import continued, masked
 from tilewright.plan import choose, runnable
 
@@ -241,3 +246,67 @@ def test_no_gradient_goes_to_what_is_missing(count: int, dtype: str) -> None:
         out = guarded(np.full(count, np.nan, dtype))
         call.present(guarded(g), guarded(x), out, target=target)
         assert_same(out, np.where(np.isnan(x), 0, g), **_EXACT)
+
+
+@contextmanager
+def exact_scratch() -> Iterator[None]:
+    """Behind scratch, full of NaN at first, and behind tables begins a page that nobody may touch."""
+
+    def run_exactly(function: int, units: int, args: int, scratch_bytes: int) -> None:
+        scratch = guarded(np.full(scratch_bytes, 0xFF, np.uint8))
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+        for unit in reversed(range(units)):
+            kind(function)(unit, args, scratch.ctypes.data)
+
+    words_of = convolve.words_of
+
+    def guarded_words_of(fields: Fields, words: convolve.Words) -> Any:
+        tables = {name: guarded(word) for name, word in words.items() if isinstance(word, np.ndarray)}
+        return words_of(fields, words | tables)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "run", run_exactly)
+        for module in (masked_program, program, weights_program):
+            patch.setattr(module, "words_of", guarded_words_of)
+        masked_planes.forget()
+        conv_planes.forget()
+        yield
+    masked_planes.forget()
+    conv_planes.forget()
+
+
+@settings(max_examples=60)
+@given(dims=masked_dims(), missing=st.sampled_from(["nan", "one"]), counts=st.booleans())
+def test_programs_keep_to_their_scratch(dims: ConvDims, missing: str, counts: bool) -> None:
+    """Those of masked convolution, and the others' for the same padding and for what is there."""
+    x, w, gy = (
+        random_array(shape, seed)
+        for seed, shape in enumerate((dims.input_shape, dims.weight_shape, dims.output_shape))
+    )
+    bias = np.zeros(dims.out_channels)
+    present = np.random.default_rng(4).random(x.shape if missing == "nan" else (1, 1, *dims.spatial)) >= 0.3
+    whole = x.copy()
+    results = expected(dims, x, present, w, bias, counts, None)
+    given_mask = guarded(present.astype(x.dtype)) if missing == "one" else None
+    if missing == "nan":
+        x[~present] = np.nan
+    zeros = replace(dims, padding_mode=PADDING_MODES[0])
+    inside, longer = (dims, whole)
+    if dims != zeros:
+        inside, longer = continued.padded(dims, whole, "conv")
+    sums = reference.conv.forward(inside, longer, w)
+    for target in runnable():
+        plan = choose("forward", zeros, "float64", "planes")
+        aimed = replace(plan, dims=dims, target=target.name)
+        with exact_scratch():
+            y, ratios, alone = (np.empty(dims.output_shape) for _ in range(3))
+            masked_planes.forward(aimed, guarded(x), given_mask, w, bias, y, counts=counts, ratios=ratios)
+            conv_planes.forward(aimed, guarded(whole), w, None, alone)
+            assert_same(y, results[0], **_FLOAT64)
+            assert_same(alone, sums, **_FLOAT64)
+            plan = choose("weight_gradient", zeros, "float64", "planes")
+            for part in ("", "values", "mask") if missing == "nan" else ("",):
+                gw = np.empty(dims.weight_shape)
+                aimed_back = replace(plan, dims=dims, target=target.name)
+                conv_planes.weight_gradient(aimed_back, guarded(x), gy, gw, part)
+                assert np.isfinite(gw).all() or not part
