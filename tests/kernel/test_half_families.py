@@ -102,9 +102,15 @@ def check(dims: ConvDims, name: str, layout: str) -> None:
         same_bits(gw, GW)
 
 
-@every_half
-@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
-@pytest.mark.parametrize("dims", _CONVOLUTIONS, ids=str)
+# Each in both layouts, in one of them of either kind of half: kernels are the same but for the conversions.
+_WAYS = [
+    (dims, layout, HALVES[(number + side) % 2])
+    for number, dims in enumerate(_CONVOLUTIONS)
+    for side, layout in enumerate(("channels_first", "channels_last"))
+]
+
+
+@pytest.mark.parametrize(("dims", "layout", "name"), _WAYS, ids=lambda value: str(value))
 def test_convolutions(dims: ConvDims, layout: str, name: str) -> None:
     check(dims, name, layout)
 
