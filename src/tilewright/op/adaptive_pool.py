@@ -20,10 +20,19 @@ from tilewright.errors import ShapeError, describe
 from tilewright.geometry import AdaptiveDims, PoolDims
 from tilewright.geometry.axes import MOST_AXES, ceil_div
 from tilewright.geometry.boxes import at
+from tilewright.kernel.pools.uneven_call import uneven_max
 from tilewright.kernel.sampling.tables import Matrix
-from tilewright.op import pool, sampled
-from tilewright.op.arrays import FLOATS
-from tilewright.op.pool_arrays import AVERAGED, COMPARED, check_fits, empty_indices, result_like, wide
+from tilewright.op import memory, pool, sampled
+from tilewright.op.arrays import FLOATS, is_channels_last
+from tilewright.op.pool_arrays import (
+    AVERAGED,
+    COMPARED,
+    check_fits,
+    empty_indices,
+    indices_like,
+    result_like,
+    wide,
+)
 from tilewright.plan import choose
 from tilewright.plan.plan import SCRATCH_BYTES, tile_within
 
@@ -248,6 +257,10 @@ def adaptive_max_pool(
     if even is not None:
         return pool.max_pool(even, x, indices=indices, op=op)
     y = result_like(op, x, dims.output_shape)
+    if dims.rank <= 2 and x.size and y.size and sampled.serves(x.dtype) and math.prod(dims.spatial) < 1 << 31:
+        found = indices_like(op, y)
+        if _uneven_max(dims, x, y, found):
+            return y, found if indices else None
     found = empty_indices(op, dims.output_shape)
     longest = tuple(dims.longest(axis) for axis in range(dims.rank))
     # Windows are gathered, in pieces of as many of their samples as fit: the samples and where they lie.
@@ -268,6 +281,24 @@ def adaptive_max_pool(
                         best, places = np.where(better, best, y[box]), np.where(better, places, found[box])
                     y[box], found[box] = best, places
     return y, found if indices else None
+
+
+def _uneven_max(dims: AdaptiveDims, x: Array, y: Array, indices: Array) -> bool:
+    """Writes maxima and positions in one compiled pass; False if NumPy had better."""
+    deep = is_channels_last(y)
+    arrays = []
+    for array in (x, y, indices):
+        laid = np.moveaxis(array, 1, -1) if deep else array
+        if not laid.flags.c_contiguous or not laid.flags.aligned:
+            if array is not x:
+                return False
+            laid = memory.copy_in_c_order(laid)
+        planes = (dims.batch,) if deep else (dims.batch * dims.channels,)
+        sizes = array.shape[2:] if dims.rank == 2 else (1, *array.shape[2:])
+        arrays.append(laid.reshape(*planes, *sizes, *((dims.channels,) if deep else ())))
+    given, largest, places = arrays
+    uneven_max(given, largest, places, deep)
+    return True
 
 
 def _coordinates(

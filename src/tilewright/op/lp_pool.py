@@ -8,6 +8,9 @@ mode the sum of a window that hangs over the padded end is scaled up to a full w
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,17 @@ import numpy.typing as npt
 
 from tilewright.geometry import PoolDims
 from tilewright.geometry.boxes import at
-from tilewright.op.pool import window_divisors
+from tilewright.op.arrays import FLOATS
+from tilewright.op.pool import avg_pool, avg_pool_gradient, window_divisors
 from tilewright.op.pool_arrays import SUMMED, check_fits, result_like, wide
 from tilewright.op.powers import is_odd, signed_power, signed_root
 from tilewright.op.window_sums import Box, add_over_windows
+from tilewright.plan import choose
 
 Array = npt.NDArray[Any]
+
+# Powers that are made at a time: they stay in the L2 cache, and two calls into compiled code hardly show.
+_PART_BYTES = 1 << 19
 
 
 def lp_pool(dims: PoolDims, x: Array, *, norm_type: float, op: str = "lp_pool") -> Array:
@@ -39,6 +47,15 @@ def lp_pool(dims: PoolDims, x: Array, *, norm_type: float, op: str = "lp_pool") 
     y = result_like(op, x, dims.output_shape)
     found = wide(x.dtype)
     scale = _scale(dims, found, op)
+    if _sums_are_compiled("avg_pool", dims, x):
+        for part, some in _parts(dims, x):
+            # Planes in C order, so that sums have the same order in every layout.
+            powers = signed_power(np.ascontiguousarray(x[part]), norm_type, is_odd(norm_type))
+            total = avg_pool(some, powers, divisor=1, op=op)
+            if scale is not None:
+                total *= scale
+            y[part] = signed_root(total, norm_type)
+        return y
 
     def read(n: int, channels: slice, box: Box) -> Array:
         samples = x[at(n, channels, *box)].astype(found, copy=False)
@@ -70,6 +87,15 @@ def lp_pool_gradient(
     gx = result_like(op, gy, dims.input_shape)
     found = wide(gy.dtype)
     scale = _scale(dims, found, op)
+    if _sums_are_compiled("avg_pool_gradient", dims, gy):
+        for part, some in _parts(dims, x):
+            share = falling(np.ascontiguousarray(y[part]), norm_type)
+            share *= gy[part]
+            if scale is not None:
+                share *= scale
+            total = avg_pool_gradient(some, share, divisor=1, op=op)
+            np.multiply(total, rising(x[part], norm_type), out=gx[part])
+        return gx
 
     def read(n: int, channels: slice, box: Box) -> Array:
         place = at(n, channels, *box)
@@ -84,6 +110,35 @@ def lp_pool_gradient(
 
     add_over_windows(dims.adjoint(), dims.batch, dims.channels, found, read, write)
     return gx
+
+
+def _sums_are_compiled(operation: str, dims: PoolDims, x: Array) -> bool:
+    """Whether the sums over windows are those of a compiled pool; powers and roots are NumPy's."""
+    if not x.size or 0 in dims.output or x.dtype.name not in FLOATS:
+        return False
+    if _plane_bytes(dims, x) > _PART_BYTES:  # a plane isn't cut
+        return False
+    return bool(choose(operation, dims, x.dtype.name).target)
+
+
+def _parts(dims: PoolDims, x: Array) -> Iterator[tuple[Any, PoolDims]]:
+    """Some samples or channels at a time, so that their powers stay in the cache; and their pool."""
+    planes = max(_PART_BYTES // _plane_bytes(dims, x), 1)
+    samples = planes // dims.channels
+    if samples:
+        for first in range(0, dims.batch, samples):
+            count = min(samples, dims.batch - first)
+            yield np.s_[first : first + count], dims.with_batch(count)
+        return
+    for n in range(dims.batch):
+        for first in range(0, dims.channels, planes):
+            count = min(planes, dims.channels - first)
+            some = replace(dims, batch=1, channels=count)
+            yield np.s_[n : n + 1, first : first + count], some
+
+
+def _plane_bytes(dims: PoolDims, x: Array) -> int:
+    return max(math.prod(dims.spatial), math.prod(dims.output)) * x.itemsize
 
 
 def rising(x: Array, p: float) -> Array:

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 _SCALARS = {"f": "float", "d": "double"}
 # Rows between two passes: a share of the L2 cache.
-_BETWEEN_BYTES = 1 << 18
+_BETWEEN_BYTES = 1 << 19
 # Bytes that a unit writes, at least: what it takes to hand one over hardly shows, nor do the rows that two
 # neighbours both compute.
 _UNIT_BYTES = 1 << 16
