@@ -107,8 +107,10 @@ def test_where_numpy_computes(name: str, small: Any, monkeypatch: pytest.MonkeyP
     choose = conv_op.choose
     families = []
 
-    def numpy_only(operation: str, dims: Any, dtype: str, family: Any = None, *layout: str) -> Any:
-        plan = choose(operation, dims, dtype, "numpy-windows", *layout)
+    def numpy_only(
+        operation: str, dims: Any, dtype: str, family: Any = None, *layout: str, exact: bool = False
+    ) -> Any:
+        plan = choose(operation, dims, dtype, "numpy-windows", *layout, exact=exact)
         families.append(plan.family)
         return plan
 

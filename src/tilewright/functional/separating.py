@@ -127,7 +127,7 @@ def conv_separable(
         groups=groups,
         op=op,
     )
-    x, dims = extend(op, x, dims, padding_mode)
+    x, dims = extend(op, x, dims, padding_mode, copy=True)
     for number, part in enumerate(weights):
         last = number == len(weights) - 1
         # The last also has what axes of a single tap are padded and stepped over with.

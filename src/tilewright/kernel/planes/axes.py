@@ -130,12 +130,14 @@ def axes_of(dims: ConvDims, *, flipped: bool = False) -> list[Axis]:
     ]
 
 
-def block_of(axes: Sequence[Axis], room: int, least_line: int, good_line: int) -> tuple[int, ...]:
+def block_of(
+    axes: Sequence[Axis], room: int, least_line: int, good_line: int, whole: int = 1
+) -> tuple[int, ...]:
     """How many places of each axis are worked on at a time, so that at most ``room`` are packed.
 
     The last axis is what vectors run along: it is at least ``least_line`` long if there are so many, and
     comes first up to ``good_line``. Then, as neighbouring blocks both pack the samples that both reach, the
-    axis grows where that costs most.
+    axis grows where that costs most. Packed lines take a multiple of ``whole`` places.
     """
     block = [1] * len(axes)
 
@@ -143,7 +145,8 @@ def block_of(axes: Sequence[Axis], room: int, least_line: int, good_line: int) -
         total = 1
         for axis, size in zip(axes, sizes, strict=True):
             total *= size + axis.reach
-        return total
+        line = sizes[-1] + axes[-1].reach
+        return total // line * (-(-line // whole) * whole)
 
     block[-1] = min(axes[-1].count, least_line)
     while True:

@@ -16,12 +16,12 @@ from tilewright.kernel.planes import masked_driver, masked_parts, pack, taps
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
 from tilewright.kernel.planes.program import (
-    LINE_VECTORS,
     PACKED_BYTES,
     UNITS,
     WORK,
     Columns,
     Tables,
+    line_of,
     phases_follow,
     table,
 )
@@ -96,7 +96,8 @@ def program(problem: MaskedProblem, target: Target) -> MaskedProgram:
     given = problem.given_steps is not None
     phases = math.prod(len(axis.in_phases) for axis in axes)
     each = phases * (inputs + mask_count + given) + at_once + met_count
-    block = block_of(axes, PACKED_BYTES // (itemsize * each), *(count * width for count in LINE_VECTORS))
+    room = PACKED_BYTES // (itemsize * each)
+    block = block_of(axes, room, *line_of(axes, room, width, 1), width)
     block = (*block[:-1], min(up(block[-1], width), axes[-1].count))
     slack = 2 * width
     layout = Layout(axes, block, x_steps, y_steps, 1, width, slack, dims.padding_mode)

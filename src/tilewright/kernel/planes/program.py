@@ -24,12 +24,16 @@ Array = npt.NDArray[Any]
 Steps = tuple[int, ...]
 Table = npt.NDArray[Any]
 
-# A packed block, at most: with its sums it stays in the second-level cache of current cores (512 KiB and
-# more), beside what is being read and written.
-PACKED_BYTES = 128 << 10
+# A packed block, at most: with its sums it stays in a second-level cache of 1 MiB, beside what is being read
+# and written. (512 KiB, as some cores have, hold it too. 1080×5760 numbers, 3×3 taps, one core, in blocks of
+# 128, 256 and 384 KiB of whole lines: 4.1, 2.9 and 2.8 ms; with 32 vectors of a line in a block 3.9 ms.)
+PACKED_BYTES = 384 << 10
 # Vectors of a line in a block, if it has so many: at least as :mod:`tilewright.plan.planes` counts on, and
-# better so many that padding and halves of vectors are little of it.
-LINE_VECTORS = (4, 32)
+# better so many that padding and halves of vectors are little of it; of planes up to LONG_LINE, for memory is
+# read fastest as it lies.
+LINE_VECTORS, LONG_LINE = (4, 32), 512
+# For a line of padding above and below, so many lines of a block, at least, before lines get longer.
+_LINES_A_REACH = 3
 # Where channels lie innermost, a block is read for many of them before the next, if it comes from memory and
 # not from a cache: most of a second-level cache of 1 MiB, of blocks of so many places. (8×144×56×56 and the
 # like, one core: 1.3 to 2.3 times as fast as plane by plane; of arrays of 2.4 MB, 0.8 times.)
@@ -113,7 +117,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     together = together_of(dims, target.vector_bytes, groups) if lying else 1
     if together > 1:
         room = min(room, TOGETHER_BYTES // (target.vector_bytes * together))
-    block = block_of(axes, room, *(count * width // unit for count in LINE_VECTORS))
+    block = block_of(axes, room, *line_of(axes, room, width, unit), width if unit == 1 else 1)
     if problem.turned:
         block = tuple(axis.count for axis in axes)
     elif not by_channels:
@@ -260,6 +264,21 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "columns": axes[-1].count, "column_block": block[-1],
     }  # fmt: skip
     return Program(addresses["driver"], values, units, scratch, kept, kernels, driver.FIELDS, about)
+
+
+def line_of(axes: Sequence[Axis], room: int, width: int, unit: int) -> tuple[int, int]:
+    """Places of a line in a block: at least, and better, where so many are packed at a time.
+
+    >>> from tilewright.kernel.planes.axes import axes_of
+    >>> picture = axes_of(ConvDims.of((1, 1, 1080, 5760), (1, 1, 3, 3), padding=1))
+    >>> line_of(picture, 98304, 16, 1), line_of(picture[1:], 98304, 16, 1)
+    ((64, 8192), (64, 512))
+    """
+    least, good = (count * width // unit for count in LINE_VECTORS)
+    if unit == 1 and any(axis.count > 1 for axis in axes[:-1]):
+        reach = max(axis.reach for axis in axes[:-1])
+        good = max(good, min(LONG_LINE * width, room // (1 + (1 + _LINES_A_REACH) * reach)))
+    return least, good
 
 
 def together_of(dims: ConvDims, vector_bytes: int, groups: int) -> int:

@@ -14,7 +14,6 @@ from tilewright.kernel.planes import program as chosen
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
 from tilewright.kernel.planes.program import (
-    LINE_VECTORS,
     PACKED_BYTES,
     WORK,
     Tables,
@@ -93,7 +92,7 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
             together -= 1
     if together > 1:
         room = min(room, chosen.TOGETHER_BYTES // (target.vector_bytes * together))
-    block = block_of(axes, room, *(count * width // unit for count in LINE_VECTORS))
+    block = block_of(axes, room, *chosen.line_of(axes, room, width, unit), width if unit == 1 else 1)
     if problem.turned:
         # Gradients are turned to scratch, places as they lie in the plane.
         block = tuple(axis.count for axis in axes)
