@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("autograd",),
     ("functional",),
     ("nn",),
-    ("optim", "data", "lens"),
+    ("optim", "data", "lens", "image"),
     ("train", "bench"),
     ("bridge",),
     ("cli",),

@@ -241,7 +241,7 @@ from tilewright.op.random import Generator, get_rng_state, initial_seed, manual_
 from tilewright.plan import precision
 
 if TYPE_CHECKING:
-    from tilewright import bridge, data, lens, nn, optim, train, utils
+    from tilewright import bridge, data, image, lens, nn, optim, train, utils
     from tilewright.train import Trainer
 
 __all__ = [
@@ -354,6 +354,7 @@ __all__ = [
     "hardshrink",
     "hstack",
     "imag",
+    "image",
     "index_select",
     "inference_mode",
     "initial_seed",
@@ -503,6 +504,7 @@ _LATER = {
     "Trainer": "tilewright.train",
     "bridge": "tilewright.bridge",
     "data": "tilewright.data",
+    "image": "tilewright.image",
     "lens": "tilewright.lens",
     "nn": "tilewright.nn",
     "optim": "tilewright.optim",

@@ -1,0 +1,57 @@
+"""What a filter is a sum of, and what stands beyond an image's edges."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# Up to 5 × 5 or 3 × 3 × 3 taps, one go over an image that is larger than the caches takes less time than a
+# pass along each axis (1080 × 1920 × 3 float32, 5 × 5 taps: 6.5 ms instead of 8).
+_FEW_TAPS = 27
+
+
+@dataclass(frozen=True)
+class Term:
+    """A kernel, or the product of vectors, of which a filter is a sum.
+
+    Attributes:
+        kernel: of the image's spatial rank; None for a product.
+        vectors: (axis, numbers) of a product, by axis, at most one for each.
+        befores: of every axis, how many taps stand before the position that an output takes.
+        sizes: of every axis, how many taps there are.
+    """
+
+    kernel: Array | None
+    vectors: tuple[tuple[int, Array], ...]
+    befores: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    @property
+    def afters(self) -> tuple[int, ...]:
+        """Of every axis, how many taps stand after that position."""
+        return tuple(size - 1 - before for size, before in zip(self.sizes, self.befores, strict=True))
+
+    def dense(self) -> Array | None:
+        """The kernel, also of a product that has only one vector, or few taps: None if passes are faster."""
+        if self.kernel is not None:
+            return self.kernel
+        if len(self.vectors) > 1 and math.prod(self.sizes) > _FEW_TAPS:
+            return None
+        product = np.ones((1,) * len(self.sizes))
+        for axis, vector in self.vectors:
+            product = product * vector.reshape(tuple(-1 if one == axis else 1 for one in range(product.ndim)))
+        return product
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What stands beyond the edges: a border by its own name, and the constant one's value."""
+
+    border: str
+    cval: float
