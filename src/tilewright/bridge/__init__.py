@@ -1,5 +1,6 @@
 """Ways into other libraries, each loaded when it is first used.
 
+- :mod:`~tilewright.bridge.dask`: convolution and filters of Dask's arrays, which may be larger than memory.
 - :mod:`~tilewright.bridge.sklearn`: convolutional networks as scikit-learn's classifiers and regressors.
 
 >>> "sklearn" in dir(tw.bridge)
@@ -12,9 +13,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tilewright.bridge import sklearn
+    from tilewright.bridge import dask, sklearn
 
-__all__ = ["sklearn"]
+__all__ = ["dask", "sklearn"]
 
 
 def __getattr__(name: str) -> Any:
