@@ -24,7 +24,10 @@ from tilewright.errors import ArgumentError
 from tilewright.nn import models
 from tilewright.train import presets, schedules, tasks
 
-COMMANDS = ("train", "resume", "compare", "predict", "summary", "info", "explain", "bench", "cache")
+COMMANDS = (
+    "train", "resume", "compare", "predict", "filter", "edges", "denoise", "upsample", "summary", "info",
+    "explain", "bench", "cache", "motion",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])

@@ -1,6 +1,6 @@
 """The command ``tilewright``: parsing and printing.
 
-train, resume, compare, predict, summary, info, explain, bench, cache.
+train, resume, compare, predict, summary, info, explain, bench, cache, motion.
 """
 
 from __future__ import annotations

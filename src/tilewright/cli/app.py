@@ -14,13 +14,18 @@ from tilewright._version import __version__
 from tilewright.cli.bench import bench
 from tilewright.cli.cache import cache
 from tilewright.cli.compare import compare
+from tilewright.cli.denoise import denoise
+from tilewright.cli.edges import edges
 from tilewright.cli.explain import explain
+from tilewright.cli.filter import filter
 from tilewright.cli.info import info
+from tilewright.cli.motion import motion
 from tilewright.cli.predict import predict
 from tilewright.cli.resume import resume
 from tilewright.cli.summary import summary
 from tilewright.cli.text import ShowsExamples
 from tilewright.cli.train import train
+from tilewright.cli.upsample import upsample
 from tilewright.errors import TilewrightError
 
 BAD = 2
@@ -68,6 +73,7 @@ def _end(ctx: click.Context, code: int, message: str, label: str = "error: ") ->
         ("tilewright train digits", "train on 1,797 real digits, in under a minute"),
         ("tilewright compare runs/a runs/b", "two runs side by side"),
         ("tilewright predict runs/digits-digitnet seven.png", "name what is in a picture"),
+        ("tilewright filter sharpen photos sharp", "sharpen every picture of a folder"),
         ("tilewright summary lenet5", "the layers, and what they cost"),
         ("tilewright info", "the processor, and what computes on it"),
     ),
@@ -75,10 +81,13 @@ def _end(ctx: click.Context, code: int, message: str, label: str = "error: ") ->
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(__version__, prog_name="tilewright")
 def app(debug: bool) -> None:
-    """Train small convolutional networks on a CPU, and use them."""
+    """Train small convolutional networks on a CPU, use them, and filter pictures."""
 
 
-for command in (train, resume, compare, predict, summary, info, explain, bench, cache):
+for command in (
+    train, resume, compare, predict, filter, edges, denoise, upsample, summary, info, explain, bench, cache,
+    motion,
+):  # fmt: skip
     app.add_command(command)
 
 

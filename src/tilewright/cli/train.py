@@ -11,6 +11,7 @@ from tilewright.cli.closing import finish, parting
 from tilewright.cli.options import MODELS, settings
 from tilewright.cli.settings_file import as_path, read_settings
 from tilewright.cli.text import ShowsExamples
+from tilewright.cli.train_upsampler import upsampler
 from tilewright.errors import ArgumentError, describe
 
 if TYPE_CHECKING:
@@ -20,8 +21,20 @@ if TYPE_CHECKING:
 _HOW = ("out", "overwrite", "pictures", "tensorboard", "as_json", "quiet")
 
 
+class Trains(ShowsExamples):
+    """The command, which hands ``train upsampler …`` on to the one that learns from pictures alone."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of this command, or of that one."""
+        if args[:1] != [upsampler.name]:
+            return super().make_context(info_name, args, parent, **extra)
+        return upsampler.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+
+
 @click.command(
-    cls=ShowsExamples,
+    cls=Trains,
     short_help="Train a network on a data set, or on data of one's own.",
     examples=(
         ("tilewright train digits", ""),
@@ -31,6 +44,7 @@ _HOW = ("out", "overwrite", "pictures", "tensorboard", "as_json", "quiet")
         ("tilewright train --data rooms.csv --target price --task regress --lr 0.001", ""),
         ("tilewright train --config run.toml --epochs 5", "settings of a file, and one changed"),
         ("tilewright train --config runs/a/config.toml --seed 2 --out runs/b", "an earlier run's settings"),
+        ("tilewright train upsampler photos", "learn to double pictures; it has a --help of its own"),
     ),
 )
 @settings
