@@ -15,7 +15,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pyth
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo bench test check format-check lint types layering fmt examples docs pages clean
+.PHONY: help setup demo bench test check format-check lint types layering fmt examples docs pages gallery clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,9 @@ docs: $(DEV_READY)  ## build the documentation's site (site/index.html), without
 pages: $(DEV_READY)  ## write the parts of docs/ anew that are read from the code
 	@$(BIN)/python tools/errors_page.py
 	@$(BIN)/python tools/pytorch_page.py
+
+gallery: $(DEV_READY)  ## draw every picture of docs/gallery.md anew (TILEWRIGHT_DATA names the photographs)
+	@$(BIN)/python tools/gallery.py
 
 clean:  ## remove caches, built packages and the site (runs/ and the virtual environment stay)
 	@rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

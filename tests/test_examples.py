@@ -72,6 +72,37 @@ def moving_ball(said: str) -> None:
     assert numbers(line(said, "where the ball uncovers it"))[0] == -0.55
 
 
+def salt_and_pepper(said: str) -> None:
+    assert "120 × 480 pixels, " in said
+    noisy, mean, median = (
+        numbers(line(said, f"{name} mean squared error "))[0]
+        for name in ("10 % salt and pepper", "mean of 3 × 3       ", "median of 3 × 3     ")
+    )
+    # 0.041, 0.0066 and 0.0005 here.
+    assert median < 0.3 * mean and mean < 0.4 * noisy
+
+
+def edges_of_pictures(said: str) -> None:
+    for name in ("china", "flower"):
+        assert f"{name}: 427 × 640 pixels" in said
+        assert f"{name}: horizontal edges are the turned picture's vertical ones: True" in said
+        low, high = numbers(line(said, f"{name}: vertical edges from "))
+        # Two columns of two pixels from 0 to 1: at most a half either way.
+        assert -0.5 <= low < -0.1 and 0.1 < high <= 0.5
+        assert 1 < numbers(line(said, f"{name}: lines on "))[0] < 15
+
+
+def motion_in_a_street(said: str) -> None:
+    things, boxed, frames = numbers(line(said, "ball: "))
+    assert (things, frames) == (1, 50)
+    # The ball is in sight, in part or whole, in frames 3 to 48; slivers at the edges may go unseen.
+    assert 40 <= boxed <= 48
+    for number, left in ((15, 56), (25, 136)):  # the second where the picture is darkest
+        assert said.count(f"  frame {number}: ") == 1
+        width, height, x, y = numbers(line(said, f"  frame {number}: "))
+        assert abs(width - 49) <= 4 and abs(height - 49) <= 4 and abs(x - left) <= 2 and abs(y - 66) <= 2
+
+
 def sklearn_digits(said: str) -> None:
     scores = [float(score) for score in re.findall(r"^channels .* accuracy ([\d.]+) %$", said, re.MULTILINE)]
     assert len(scores) == 4 and min(scores) > 80
@@ -154,6 +185,9 @@ EXPECTED: dict[str, tuple[int, Callable[[str], None]]] = {
     "learning_a_kernel": (1, learning_a_kernel),
     "convolution_as_a_matrix": (3, convolution_as_a_matrix),
     "moving_ball": (1, moving_ball),
+    "salt_and_pepper": (1, salt_and_pepper),
+    "edges_of_pictures": (2, edges_of_pictures),
+    "motion_in_a_street": (1, motion_in_a_street),
     "sklearn_digits": (1, sklearn_digits),
     "small_digit_network": (2, small_digit_network),
     "lenet5": (1, lenet5),

@@ -19,9 +19,13 @@ _DOCS = sorted(path.relative_to(_ROOT).as_posix() for path in (_ROOT / "docs").r
 _PAGES = [*_DOCS, *_BESIDE]
 # Packages that a whole page is about.
 _NEEDS = {
+    "docs/edges-and-noise.md": ["llvmlite"],
     "docs/getting-started.md": ["llvmlite"],
     "docs/kernels.md": ["llvmlite"],
+    "docs/larger-than-memory.md": ["llvmlite", "dask", "zarr", "tifffile"],
+    "docs/pictures.md": ["llvmlite"],
     "docs/scikit-learn.md": ["sklearn"],
+    "docs/video.md": ["llvmlite", "av"],
     "README.md": ["llvmlite"],
 }
 # Calls whose output is long and in part the processor's: words of it that must be there.

@@ -22,7 +22,17 @@ _ROOT = Path(__file__).resolve().parents[2]
 # Modules that users import whole, and that don't list what they offer.
 _BY_HAND = tuple(
     f"tilewright.{name}."
-    for name in ("cuda", "errors", "lens", "nn.init", "nn.utils", "train.checkpoint", "train.metrics")
+    for name in (
+        "cuda",
+        "errors",
+        "lens",
+        "nn.init",
+        "nn.utils",
+        "train.checkpoint",
+        "train.metrics",
+        "train.upsampler",
+        "train.upsampler_training",
+    )
 )
 _PACKAGES = ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers")
 
@@ -102,7 +112,10 @@ def _no_page_loads_anything_from_another_host(site: Path) -> None:
 def _packages() -> Iterator[ModuleType]:
     """What users import from and that says what it offers."""
     yield from (tw, tw.autograd, tw.bridge, tw.data, tw.data.augment, tw.functional, tw.geometry, tw.lens)
+    yield from (tw.image, tw.image.signal, tw.image.video)
     yield from (tw.nn, tw.nn.models, tw.optim, tw.optim.lr_scheduler, tw.train, tw.utils)
+    if importlib.util.find_spec("dask"):
+        yield tw.bridge.dask
     if importlib.util.find_spec("sklearn"):
         yield tw.bridge.sklearn
 
