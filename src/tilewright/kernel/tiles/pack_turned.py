@@ -107,7 +107,10 @@ def _rows(line: Line, every: int, c: Value, b: Value, *, checked: bool) -> list[
     masks = [between(line, *pair) for pair in ends] if masked and checked else []
     rows = []
     for i in range(width):
-        source = f.at(line.start, line.scalar, (c + i) * f["channel_step"] + b * every, wild=True)
+        # Of a channel that isn't there nothing is read, but at an address that is: a masked read where no
+        # memory is takes hundreds of cycles.
+        row = f.least(c + i, f["channels"] - 1) if checked else c + i
+        source = f.at(line.start, line.scalar, row * f["channel_step"] + b * every, wild=True)
         f.soon(f.at(source, line.scalar, line.ahead, wild=True))
         if every == 2 and not checked:
             rows.append(load_pairs(f, line.type, source)[0])

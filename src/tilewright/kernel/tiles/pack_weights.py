@@ -72,7 +72,10 @@ def _flat(f: Function, scalar: str, lanes: int, group: int, width: int, steps: l
         c, t = loop.carried
         left = f.least(total - place, width)
         whole = (f["outputs"] >= group + width) & left.equals(width)
-        starts = [f.at(f["source"], scalar, w_output * (group + i) + place, wild=True) for i in range(width)]
+        # Of an output that isn't there nothing is read, but at an address that is: a masked read where no
+        # memory is takes hundreds of cycles.
+        lines = [f.least(f["outputs"] - 1, group + i) for i in range(width)]
+        starts = [f.at(f["source"], scalar, w_output * line + place, wild=True) for line in lines]
         for start in starts:
             f.soon(f.at(start, scalar, _AHEAD, wild=True))
         places = []
