@@ -19,6 +19,7 @@ _BESIDE = (
     "bench/*.md",
     "bench/*.png",
     "bench/results.csv",
+    "bench/windows/*",
     "examples/*.md",
     "examples/*.py",
     "CONTRIBUTING.md",
