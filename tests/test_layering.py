@@ -22,7 +22,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / PACKAGE
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("_version",),
     ("errors",),
-    ("settings",),
+    ("settings", "files"),
     ("geometry",),
     ("reference",),
     ("plan",),

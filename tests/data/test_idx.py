@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tilewright.data import read_idx, write_idx
-from tilewright.data.files import atomic_file
 from tilewright.errors import ArgumentError, DtypeError, FileFormatError, ShapeError
+from tilewright.files import atomic_file
 
 # A 2×3 array of uint8 by hand: two zeros, code 08, rank 2, the sizes, the elements.
 SMALL = bytes.fromhex("00000802 00000002 00000003") + bytes([1, 2, 3, 4, 5, 6])

@@ -16,8 +16,8 @@ from tilewright.bench.picture import draw_roofline
 from tilewright.bench.report import Report, loss_sentence, not_measured, wrong_answers
 from tilewright.bench.results import Row, losses, summarise
 from tilewright.bench.tables import digest, markdown
-from tilewright.data.files import atomic_file
 from tilewright.errors import ArgumentError, FileFormatError, MissingExtraError, describe
+from tilewright.files import atomic_file
 
 TABLE, CSV, JSON, PICTURE = "table.md", "results.csv", "results.json", "roofline.png"
 #: Between these two lines, each on its own, a README.md in the folder receives the run's digest.

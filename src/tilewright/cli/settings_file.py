@@ -33,7 +33,7 @@ def read_settings(path: str | os.PathLike[str], command: click.Command) -> dict[
             message names the file and the key, and what would do.
     """
     # Reading data takes NumPy along, which a mere --help shall not wait for.
-    from tilewright.data.files import open_regular
+    from tilewright.files import open_regular
 
     name = os.fspath(path)
     with open_regular(path, "--config") as file:

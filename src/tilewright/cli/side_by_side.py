@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.image.storage import write_atomically
+from tilewright.files import write_atomically
 from tilewright.lens import style
 
 if TYPE_CHECKING:

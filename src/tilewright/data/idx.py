@@ -26,8 +26,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from tilewright.data.checks import as_bytes, as_path
-from tilewright.data.files import atomic_file, open_regular
 from tilewright.errors import DtypeError, FileFormatError, ShapeError, describe
+from tilewright.files import atomic_file, open_regular
 
 _DTYPE_OF_CODE: dict[int, np.dtype[Any]] = {
     0x08: np.dtype("u1"),

@@ -13,7 +13,6 @@ import numpy as np
 
 from tilewright.data.arrays import Standardise
 from tilewright.data.checks import as_list, as_path, is_one_of
-from tilewright.data.files import open_regular
 from tilewright.errors import (
     ArgumentError,
     DtypeError,
@@ -23,6 +22,7 @@ from tilewright.errors import (
     describe,
     need_extra,
 )
+from tilewright.files import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -18,8 +18,8 @@ from numpy.lib import format as npy
 
 from tilewright.data.arrays import ArrayDataset
 from tilewright.data.checks import as_bytes, as_list, as_name, as_path
-from tilewright.data.files import open_regular
 from tilewright.errors import ArgumentError, FileFormatError, describe
+from tilewright.files import open_regular
 
 Array = np.ndarray[Any, Any]
 

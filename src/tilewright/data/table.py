@@ -12,8 +12,8 @@ import numpy as np
 
 from tilewright.data.arrays import ArrayDataset
 from tilewright.data.checks import as_name, as_path, is_one_of
-from tilewright.data.files import open_regular
 from tilewright.errors import ArgumentError, FileFormatError, describe
+from tilewright.files import open_regular
 
 Array = np.ndarray[Any, Any]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
+from tilewright.files import as_path, open_regular, write_atomically
 from tilewright.image.decode import decode
 from tilewright.image.encode import QUALITY, encode, format_of
 from tilewright.image.picture import TOPS, Picture
-from tilewright.image.storage import as_path, open_ordinary, write_atomically
 
 #: Room for a hundred-megapixel camera: 8-bit colours of so many pixels take 400 MB, and more to decode.
 MAX_PIXELS = 1 << 27
@@ -53,7 +53,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise ArgumentError(
             "read_image needs max_pixels to be a whole number from 1 on.", describe(max_pixels=max_pixels)
         )
-    with open_ordinary(target, "read_image") as file:
+    with open_regular(target, "read_image") as file:
         return decode(file, target, int(max_pixels))
 
 

@@ -21,8 +21,8 @@ from tilewright.errors import (
     describe,
     need_extra,
 )
+from tilewright.files import open_regular
 from tilewright.image.spans import Range
-from tilewright.image.storage import open_ordinary
 
 Array = npt.NDArray[Any]
 
@@ -69,7 +69,7 @@ class TiffSource:
         self.name = str(path)
         tifffile = _import_tifffile(f"Reading {self.name!r}, a TIFF stack,")
         with contextlib.ExitStack() as stack:
-            self._file = stack.enter_context(open_ordinary(path, op))
+            self._file = stack.enter_context(open_regular(path, op))
             length = os.fstat(self._file.fileno()).st_size
             with _reading(self.name, "its header"):
                 self._tiff: Any = stack.enter_context(tifffile.TiffFile(self._file))

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tilewright.errors import ArgumentError, DtypeError, FileFormatError, describe
+from tilewright.files import as_path
 from tilewright.geometry.axes import as_flag, as_integer
 from tilewright.image.borders import REFLECT
 from tilewright.image.parted import Job, job_of
 from tilewright.image.spans import Span, even_parts, spans_of
-from tilewright.image.storage import as_path
 from tilewright.image.volume_blocks import Column, Source, Target, block_of
 from tilewright.image.volume_tiff import TiffSource, TiffTarget, is_stack, is_tiff
 from tilewright.image.volume_zarr import ZarrSource, ZarrTarget, import_zarr, is_zarr

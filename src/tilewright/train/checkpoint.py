@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tilewright.data.files import atomic_file, open_regular
 from tilewright.errors import DtypeError, FileFormatError, describe
+from tilewright.files import atomic_file, open_regular
 
 Array = np.ndarray[Any, Any]
 

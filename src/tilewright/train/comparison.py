@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tilewright.data.files import open_regular
 from tilewright.errors import ArgumentError, FileFormatError, describe
+from tilewright.files import open_regular
 from tilewright.train.config import RunConfig
 from tilewright.train.config_file import read_config
 from tilewright.train.rows import Row

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tilewright.data.files import open_regular
 from tilewright.data.order import SEED_LIMIT
 from tilewright.errors import FileFormatError, describe, need_extra
+from tilewright.files import open_regular
 from tilewright.train.checkpoint import write_whole
 from tilewright.train.config import (
     FORMAT,

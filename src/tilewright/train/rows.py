@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from tilewright.data.files import open_regular
 from tilewright.errors import FileFormatError
+from tilewright.files import open_regular
 from tilewright.train.checkpoint import write_whole
 
 # A row of a year's training of a network with a hundred metrics is far shorter; a file without line ends

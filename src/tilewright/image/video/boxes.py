@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tilewright.errors import ArgumentError, DtypeError, describe
-from tilewright.image.storage import as_path, write_atomically
+from tilewright.files import as_path, write_atomically
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, FileFormatError, describe, need_extra
+from tilewright.files import as_path, open_regular
 from tilewright.geometry.axes import as_flag, as_integer
-from tilewright.image.storage import as_path, open_ordinary
 from tilewright.image.video.damage import check_not_empty, complete
 from tilewright.image.video.decoding import MAX_PIXELS, Decoder
 from tilewright.image.video.picture import upright
@@ -189,7 +189,7 @@ def read_video(
             f"read_video needs max_pixels to be at most {MAX_PIXELS:,}, more than any screen has.",
             describe(max_pixels=max_pixels),
         )
-    with open_ordinary(target, owner) as file:
+    with open_regular(target, owner) as file:
         check_not_empty(target, file)
     with contextlib.closing(_open(target, most)) as decoder:
         rotation = decoder.rotation()

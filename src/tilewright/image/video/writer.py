@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, StateError, describe, need_extra
-from tilewright.image.storage import as_path
+from tilewright.files import as_path
 from tilewright.image.video.decoding import MAX_PIXELS
 from tilewright.image.video.encoding import FORMATS, Encoder
 from tilewright.image.video.numbers import as_number

@@ -8,9 +8,27 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from tilewright.errors import ArgumentError, FileFormatError
+from tilewright.errors import ArgumentError, DtypeError, FileFormatError, describe
+
+# File systems have names of up to 255 bytes, and a neighbour's is 23 bytes longer than the file's own.
+_LONGEST_NAME = 232
+
+
+def as_path(value: Any, owner: str) -> Path:
+    """A path, from a text or an ``os.PathLike`` of one.
+
+    Raises:
+        DtypeError: it is neither.
+        ArgumentError: it is empty, or holds a character that no path has.
+    """
+    found = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(found, str):
+        raise DtypeError(f"{owner} needs path to be a str or os.PathLike.", describe(path=value))
+    if not found or "\0" in found:
+        raise ArgumentError(f"{owner} needs path to be the path of a file.", describe(path=value))
+    return Path(found)
 
 
 @contextlib.contextmanager
@@ -63,24 +81,35 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         path: the name to write; its folder must exist.
 
     Raises:
-        OSError: the system refuses (no such folder, no room, no permission).
+        OSError: the system refuses (no such folder, no room, no permission); it names ``path``.
 
     >>> with atomic_file("notes.bin") as file:          # doctest: +SKIP
     ...     _ = file.write(b"all or nothing")
     """
     target = Path(path)
     # Not tempfile.mkstemp: that gives mode 0600, which the finished file would keep; here the umask decides.
-    neighbour = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
-    descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    # The neighbour's name tells whose it is, should a process be killed; unless it wouldn't fit then.
+    owner = target.name if len(os.fsencode(target.name)) <= _LONGEST_NAME else "tilewright"
+    neighbour = target.with_name(f".{owner}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(neighbour, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(neighbour, target)
-    except BaseException:
-        neighbour.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            neighbour.unlink()
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(neighbour)):
+            # The user asked for this name; the neighbour's would tell them nothing.
+            raise OSError(error.errno, error.strerror, str(target)) from error
         raise
+
+
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
+    """Put ``content`` at ``path``, as :func:`atomic_file` does."""
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 def _reason(error: Exception) -> str:
