@@ -8,7 +8,8 @@ complex64, complex128    float32, float64     real and imaginary part as channel
 ======================== ==================== =========================================================
 
 Compiled families read and write float16 and bfloat16 themselves (:func:`compiled_plan`), with the same bits:
-these are carried only where nothing can be compiled, or a family of NumPy's is asked for.
+these are carried only where nothing can be compiled, a family of NumPy's is asked for, or transforms or passes
+along the axes take a large kernel.
 
 A complex convolution is y = (xᵣ·wᵣ − xᵢ·wᵢ) + i (xᵣ·wᵢ + xᵢ·wᵣ): a real one with the weights
 [[wᵣ, −wᵢ], [wᵢ, wᵣ]] between the parts. Nothing is conjugated here; gradients that need it conjugate first.
@@ -91,7 +92,7 @@ def compiled_plan(
 ) -> Plan | None:
     """The plan of a compiled family that reads and writes halves itself, for an operation that reads x.
 
-    None for other dtypes, and where no compiled family serves, or passes along the axes may: then halves are
+    None for other dtypes, and where no compiled family serves or passes along the axes may: then halves are
     carried.
     """
     if not is_half(x.dtype):
