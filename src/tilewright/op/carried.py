@@ -8,8 +8,8 @@ complex64, complex128    float32, float64     real and imaginary part as channel
 ======================== ==================== =========================================================
 
 Compiled families read and write float16 and bfloat16 themselves (:func:`compiled_plan`), with the same bits:
-these are carried only where nothing can be compiled, a family of NumPy's is asked for, or transforms or passes
-along the axes take a large kernel.
+these are carried only where nothing can be compiled, a family of NumPy's is asked for, or a large kernel is
+taken by transforms or passes along the axes.
 
 A complex convolution is y = (xᵣ·wᵣ − xᵢ·wᵢ) + i (xᵣ·wᵢ + xᵢ·wᵣ): a real one with the weights
 [[wᵣ, −wᵢ], [wᵢ, wᵣ]] between the parts. Nothing is conjugated here; gradients that need it conjugate first.
