@@ -10,7 +10,8 @@ import pytest
 from compare import assert_same
 
 import tilewright as tw
-from tilewright.image import in_place
+from tilewright.image import correlating, in_place
+from tilewright.image.plane_terms import is_over_planes
 
 ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy is what these are compared with")
 signal = pytest.importorskip("scipy.signal", reason="SciPy is what these are compared with")
@@ -71,13 +72,18 @@ def scipy_misreads(shape: Any, sizes: Any) -> bool:
     return any(size > 4 * n > 4 for n, size in zip(shape, sizes, strict=True))
 
 
+def never(*_: Any) -> bool:
+    return False
+
+
 @pytest.mark.parametrize("name", ["correlate", "convolve"])
 def test_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     function, peer = getattr(tw.image, name), getattr(ndimage, name)
     for number, (rng, x, mode, cval) in enumerate(cases(1)):
-        # Every other image as if it were a large one: where it lies, the edges apart.
-        for limit in ("_IN_PLACE_BYTES", "_STRIP_BYTES"):
-            monkeypatch.setattr(in_place, limit, 0 if number % 2 else 1 << 40)
+        # Pictures in kernels of their own; or as volumes are, and every other one as if it were large: where
+        # it lies, the edges apart.
+        monkeypatch.setattr(correlating, "is_over_planes", is_over_planes if number % 4 < 2 else never)
+        monkeypatch.setattr(in_place, "_IN_PLACE_BYTES", 0 if number % 2 else 1 << 40)
         w = rng.standard_normal(rng.integers(1, TAPS[x.ndim] + 1, x.ndim))
         more = {"mode": mode, "cval": cval, "origin": origins(rng, w.shape)}
         if mode in ("reflect", "grid-mirror") and scipy_misreads(x.shape, w.shape):

@@ -10,6 +10,8 @@ from compare import assert_same
 
 import tilewright as tw
 from tilewright.image import correlating, in_place, terms
+from tilewright.image.kernels import dense_term
+from tilewright.image.plane_terms import is_over_planes
 
 RNG = np.random.default_rng(0)
 SHARP = np.array([[0.0, -1.0, 0.0], [-1.0, 5.0, -1.0], [0.0, -1.0, 0.0]])
@@ -162,9 +164,11 @@ def test_products_and_kernels_of_any_rank_and_colour(monkeypatch: pytest.MonkeyP
         # Blocks of a few rows, or all at once.
         for name in ("PASS_BYTES", "BLOCK_BYTES"):
             monkeypatch.setattr(correlating, name, (64, 4096, 1 << 20)[number % 3])
-        # Filtered where it lies, with the edges apart, in strips; or from a copy with a border.
-        for name in ("_IN_PLACE_BYTES", "_STRIP_BYTES"):
-            monkeypatch.setattr(in_place, name, 0 if number % 2 else 1 << 40)
+        # Pictures in kernels of their own, or as volumes are.
+        own = (lambda *_: False) if number % 5 < 2 else is_over_planes
+        monkeypatch.setattr(correlating, "is_over_planes", own)
+        # Filtered where it lies, with the edges apart; or from a copy with a border.
+        monkeypatch.setattr(in_place, "_IN_PLACE_BYTES", 0 if number % 2 else 1 << 40)
         # Passes for any product, or for large ones.
         monkeypatch.setattr(terms, "_FEW_TAPS", (0, 27)[number // 2 % 2])
         wanted = np.float32 if image.dtype == np.float32 else np.float64
@@ -209,9 +213,12 @@ def test_layouts_have_the_same_bits() -> None:
 
 @pytest.mark.parametrize("kernel", [(3, 3), (9, 9), (13, 2), (1, 15), (15, 1), (17, 11), "passes"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("own", [True, False])
 def test_blocks_edges_and_threads_leave_no_trace(
-    kernel: Any, dtype: str, monkeypatch: pytest.MonkeyPatch
+    kernel: Any, dtype: str, own: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not own:  # as volumes are filtered
+        monkeypatch.setattr(correlating, "is_over_planes", lambda *_: False)
     # 13 and 17 rows of taps are taken apart into unequal pieces on a processor with 32 registers.
     rng = np.random.default_rng(2)
     image = rng.random((150, 71)).astype(np.float32) if dtype != "float64" else rng.random((150, 71))
@@ -233,7 +240,6 @@ def test_blocks_edges_and_threads_leave_no_trace(
             for name in ("PASS_BYTES", "BLOCK_BYTES"):
                 monkeypatch.setattr(correlating, name, size)
             monkeypatch.setattr(in_place, "_IN_PLACE_BYTES", 0 if count < 3 else 1 << 40)
-            monkeypatch.setattr(in_place, "_STRIP_BYTES", 0 if count < 2 else 1 << 40)
             again = tw.image.filter(image, weights, border="mirror", dtype=dtype)
             assert_same(again, whole, rtol=0, atol=0, reason="the same sums")
     finally:
@@ -505,3 +511,28 @@ def test_refusals(call: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind) as caught:
         call()
     assert str(caught.value) == message
+
+
+def test_kernels_that_are_products_run_in_passes() -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.standard_normal(7), rng.standard_normal(5)
+    whole = np.outer(*vectors)
+    term = dense_term(whole, (0, 0), False)
+    assert term.kernel is None and [axis for axis, _ in term.vectors] == [0, 1]
+    product = np.outer(*(vector for _, vector in term.vectors))
+    np.testing.assert_allclose(product, whole, rtol=1e-15)
+    # What is summed along lines is no larger than the image: nothing overflows on the way.
+    assert np.abs(term.vectors[1][1]).sum() <= 1
+    other = whole.copy()
+    other[3, 3] *= 1 + 1e-14
+    for kernel in (other, whole[:3, :3], np.ones((1, 40)), np.ones((3, 5, 5)), np.full((5, 5), np.nan)):
+        assert dense_term(kernel, (0,) * kernel.ndim, False).kernel is kernel
+    with tw.precision("exact"):
+        assert dense_term(whole, (0, 0), False).kernel is whole
+    assert dense_term(np.zeros((6, 6)), (0, 0), True).kernel is None
+    image = rng.standard_normal((40, 50, 3))
+    for flip in (False, True):
+        passes = tw.image.filter(image, whole, channel_axis=-1, flip=flip)
+        with tw.precision("exact"):
+            one_go = tw.image.filter(image, whole, channel_axis=-1, flip=flip)
+        assert_same(passes, one_go, rtol=0, atol=1e-13, reason="35 products of float64, in another order")

@@ -8,10 +8,12 @@ Schedule. Channels that are innermost are no axis of their own: the last axis an
 kernel's taps lie a pixel, ``channels`` numbers, apart (a dilation). So a picture is read in place with full
 vectors, whatever it has for channels.
 
-* A kernel that is no product: the image is filtered where it lies, with zeros beyond its edges, and then the
-  outputs along the edges are computed anew from small padded copies: no copy of the image is made.
-* One that is a product of vectors runs axis by axis over blocks of rows, the last axis first, so that what
-  one pass writes the next one finds in cache. Rows that two blocks need are kept from one to the next.
+* A kernel over the last two axes, and a product of a vector along either: one kernel, which continues line
+  by line as the border says, reads integers as they are, and rounds to integers.
+* One of more axes, or of very many taps, that is no product: the image is filtered where it lies, with zeros
+  beyond its edges, and then the outputs along the edges are computed anew from small padded copies.
+* Any other product of vectors runs axis by axis over blocks of rows, the last axis first, so that what one
+  pass writes the next one finds in cache. Rows that two blocks need are kept from one to the next.
 * Images of another dtype than the one that is computed in are brought over block by block.
 
 The same taps are added in the same order wherever a position lies, so blocks and edges leave no trace in
@@ -29,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tilewright.image.in_place import LEAST_ROWS, dense_in_place, is_line, pays_in_place
+from tilewright.image.plane_terms import PlaneRows, is_over_planes
 from tilewright.image.row_blocks import TermRows
 from tilewright.image.terms import Outside, Term
 from tilewright.kernel import buffers
@@ -67,24 +70,31 @@ def correlate(
     """
     x, terms, out = _folded(x, terms, out)
     rows = x.shape[1]
-    direct = out.dtype == dtype and len(terms) == 1 and put is None
-    in_place = direct and x.dtype == dtype and is_line(x)
-    dense = terms[0].dense() if len(terms) == 1 else None
-    if in_place and dense is not None and pays_in_place(x, terms[0]):
-        dense_in_place(x, terms[0], dense.astype(dtype), out, outside)
+    alone = len(terms) == 1 and put is None
+    planes = [is_over_planes(term, x.shape[-1]) for term in terms]
+    if alone and not planes[0] and x.dtype == dtype == out.dtype and is_line(x):
+        dense = terms[0].dense()
+        if dense is not None and pays_in_place(x, terms[0]):
+            dense_in_place(x, terms[0], dense.astype(dtype), out, outside)
+            return
+    kinds = [PlaneRows if over else TermRows for over in planes]
+    sums = [kind(x, term, dtype, outside) for kind, term in zip(kinds, terms, strict=True)]
+    one = sums[0]
+    direct = alone and (one.writes(out) if isinstance(one, PlaneRows) else out.dtype == dtype)
+    if direct and isinstance(one, PlaneRows) and one.reads():
+        one.write(0, rows, out)
         return
     halo = max(term.sizes[0] for term in terms) - 1
     room = PASS_BYTES if x.dtype == dtype else BLOCK_BYTES
-    sums = [TermRows(x, term, dtype, outside) for term in terms]
     for first, last in _blocks(rows, max(room // _row_bytes(x, dtype), 1), halo):
         if direct:
-            sums[0].write(first, last, out[:, first:last])
+            one.write(first, last, out[:, first:last])
             continue
         total = buffers.empty((x.shape[0], last - first, *x.shape[2:]), dtype)
-        sums[0].write(first, last, total)
-        for one in sums[1:]:
+        one.write(first, last, total)
+        for other in sums[1:]:
             more = buffers.empty(total.shape, dtype)
-            one.write(first, last, more)
+            other.write(first, last, more)
             with np.errstate(all="ignore"):
                 total += more
         (put or store)(total, out[:, first:last])

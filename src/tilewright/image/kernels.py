@@ -11,17 +11,35 @@ import numpy.typing as npt
 
 from tilewright.errors import ArgumentError, DtypeError, ShapeError, describe
 from tilewright.image.borders import check_pixels
-from tilewright.image.correlating import Term
+from tilewright.image.terms import Term, passes_pay
+from tilewright.op.separable import factors
+from tilewright.plan.precision import mode as precision_mode
 
 Array = npt.NDArray[Any]
 
 
 def dense_term(kernel: Array, origins: Sequence[int], flip: bool) -> Term:
-    """The term of a kernel of the image's rank."""
+    """The term of a kernel of the image's rank; one that is a product of two vectors runs in passes."""
     befores = befores_of(kernel.shape, origins, flip)
     if flip:
         kernel = np.flip(kernel)
+    vectors = _vectors_of(kernel)
+    if vectors is not None:
+        return Term(None, vectors, befores, kernel.shape)
     return Term(kernel, (), befores, kernel.shape)
+
+
+def _vectors_of(kernel: Array) -> tuple[tuple[int, Array], ...] | None:
+    """The vectors of a kernel that is their product, as far as float64 can tell; None if passes don't pay."""
+    if kernel.ndim != 2 or not passes_pay(*kernel.shape) or precision_mode() == "exact":
+        return None
+    found = factors(kernel[np.newaxis, np.newaxis])
+    if found is None:
+        return None
+    across, along = (vector.ravel() for vector in found)
+    # By a power of two, which rounds nothing: what is summed along lines is no larger than the image.
+    scale = 2.0 ** np.ceil(np.log2(max(float(np.abs(along).sum()), 1.0)))
+    return ((0, across * scale), (1, along / scale))
 
 
 def product_term(vectors: Sequence[tuple[int, Array]], rank: int, origins: Sequence[int], flip: bool) -> Term:

@@ -11,9 +11,17 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# Up to 5 × 5 or 3 × 3 × 3 taps, one go over an image that is larger than the caches takes less time than a
-# pass along each axis (1080 × 1920 × 3 float32, 5 × 5 taps: 6.5 ms instead of 8).
+# Up to 3 × 3 × 3 taps, one go over an image that is larger than the caches takes less time than a pass along
+# each axis.
 _FEW_TAPS = 27
+# Two passes write and read lines in between, which takes as long as some products (1080 × 1920 × 3 float32:
+# 3 × 3 taps take 2.7 ms in one go and 3.8 in passes, 5 × 5 take 4.9 and 4.3).
+_PASSES_PAY = 2
+
+
+def passes_pay(rows: int, columns: int) -> bool:
+    """Whether two passes over a picture take less time than all taps of their product in one go."""
+    return rows * columns > _PASSES_PAY * (rows + columns)
 
 
 @dataclass(frozen=True)
@@ -37,16 +45,19 @@ class Term:
         """Of every axis, how many taps stand after that position."""
         return tuple(size - 1 - before for size, before in zip(self.sizes, self.befores, strict=True))
 
-    def dense(self) -> Array | None:
-        """The kernel, also of a product that has only one vector, or few taps: None if passes are faster."""
+    def product(self) -> Array:
+        """The kernel, also of a product."""
         if self.kernel is not None:
             return self.kernel
-        if len(self.vectors) > 1 and math.prod(self.sizes) > _FEW_TAPS:
-            return None
         product = np.ones((1,) * len(self.sizes))
         for axis, vector in self.vectors:
             product = product * vector.reshape(tuple(-1 if one == axis else 1 for one in range(product.ndim)))
         return product
+
+    def dense(self) -> Array | None:
+        """The kernel, also of a product that has only one vector, or few taps: None if passes are faster."""
+        many = len(self.vectors) > 1 and math.prod(self.sizes) > _FEW_TAPS
+        return None if many else self.product()
 
 
 @dataclass(frozen=True)
