@@ -17,7 +17,8 @@ from tilewright.kernel.addresses import address
 from tilewright.kernel.halves import rounded_to, single
 from tilewright.kernel.planes import weights_program
 from tilewright.kernel.planes.continuing import continued
-from tilewright.kernel.planes.program import Problem, packed_places, program, without_gaps
+from tilewright.kernel.planes.problem import Problem
+from tilewright.kernel.planes.program import packed_places, program, without_gaps
 from tilewright.kernel.planes.weights_program import WeightProblem, WeightProgram
 from tilewright.kernel.stored import stored_of
 from tilewright.kernel.tiles.convolve import Program
@@ -49,13 +50,16 @@ def forward(
 ) -> None:
     """Writes activation(x ⋆ w + bias) into ``y``."""
     x = readable(x)
-    found = program_for(plan, x.strides, y.strides, activation, slope, _aligned(y), stored_of(x.dtype))
+    found = program_for(
+        plan, x.strides, y.strides, activation, slope, _aligned(y), stored_of(x.dtype), _finite(plan, w)
+    )
     _run(found, x, w, bias, y)
 
 
 def data_gradient(plan: Plan, gy: Array, w: Array, gx: Array, bias: Array | None = None) -> None:
     """Writes the gradient of the input into ``gx``; with ``bias``, a transposed convolution."""
     gy = readable(gy)
+    # Here the definition has no product with padding.
     found = program_for(plan, gy.strides, gx.strides, aligned=_aligned(gx), stored=stored_of(gy.dtype))
     _run(found, gy, w, bias, gx)
 
@@ -119,6 +123,20 @@ def _run(found: Program, x: Array, w: Array, bias: Array | None, y: Array) -> No
     found.run(address(x), address(w), 0 if bias is None else address(bias), address(y))
 
 
+def _finite(plan: Plan, w: Array) -> bool:
+    """Whether the weights of a depthwise convolution are finite, and so is their sum."""
+    dims = _conv(plan)
+    if not dims.groups == dims.in_channels == dims.out_channels:
+        return False
+    return is_finite(w)
+
+
+def is_finite(w: Array) -> bool:
+    """Whether all numbers are finite, and so is their sum."""
+    with np.errstate(all="ignore"):
+        return math.isfinite(np.add.reduce(w, axis=None))
+
+
 def _aligned(array: Array) -> bool:
     """Whether an array begins at a multiple of the bytes of any vector."""
     return address(array) % buffers.ALIGNMENT == 0
@@ -140,14 +158,15 @@ def program_for(
     slope: float = 0.0,
     aligned: bool = True,
     stored: str = "",
+    finite: bool = True,
 ) -> Program:
     """The program that computes a plan on arrays with these strides (in bytes).
 
     ``aligned``: what is written begins where large arrays of :mod:`tilewright.kernel.buffers` do. ``stored``:
-    what kind of halves the arrays are, if they are.
+    what kind of halves the arrays are, if they are. ``finite``: whether the weights are.
     """
     problem = _problem(plan, x_strides, y_strides, activation, slope, stored)
-    return program(replace(problem, aligned=aligned), named(plan.target))
+    return program(replace(problem, aligned=aligned, finite=finite), named(plan.target))
 
 
 def outline(
@@ -164,9 +183,10 @@ def outline(
     """
     target = named(plan.target)
     if plan.operation == "weight_gradient":
-        problem = _weight_problem(plan, x_strides, y_strides)
-        return weights_program.program(problem, target, load=False).program
-    return program(_problem(plan, x_strides, y_strides, activation, slope), target, load=False)
+        gradient = _weight_problem(plan, x_strides, y_strides)
+        return weights_program.program(gradient, target, load=False).program
+    problem = _problem(plan, x_strides, y_strides, activation, slope)
+    return program(replace(problem, finite=True), target, load=False)
 
 
 @lru_cache(maxsize=_PROGRAMS)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers, program_for
 from tilewright.kernel.addresses import address
+from tilewright.kernel.conv_planes import is_finite
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.op.arrays import is_channels_last, layout_of
 from tilewright.plan import choose
@@ -32,12 +33,13 @@ _known: dict[Key, _Call] = {}
 class _Call:
     """How to answer one kind of call."""
 
-    __slots__ = ("axes", "dtype", "misplaced", "program", "shape")
+    __slots__ = ("axes", "dtype", "finite", "misplaced", "program", "shape")
 
     def __init__(
         self, program: Program, shape: tuple[int, ...], axes: tuple[int, ...] | None, dtype: np.dtype[Any]
     ) -> None:
         self.program, self.shape, self.axes, self.dtype = program, shape, axes, dtype
+        self.finite = program.finite
         # Bits that an address of whole elements doesn't have.
         self.misplaced = dtype.itemsize - 1
 
@@ -73,6 +75,8 @@ def again(key: Key, x: Array, w: Array, bias: Array | None) -> Array | None:
     here, weights = address(x), address(w)
     offset = 0 if bias is None else address(bias)
     if (here | weights | offset) & call.misplaced:
+        return None
+    if call.finite and not is_finite(w):
         return None
     y = buffers.empty(call.shape, call.dtype)
     call.program.run(here, weights, offset, address(y))

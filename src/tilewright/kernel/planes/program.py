@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,15 +12,15 @@ import numpy.typing as npt
 
 from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import ZEROS
-from tilewright.kernel.planes import driver, pack, put, taps, turn
+from tilewright.kernel.planes import beside_program, driver, pack, put, taps, turn
 from tilewright.kernel.planes.axes import NONE, Axis, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
+from tilewright.kernel.planes.problem import PAST_BYTES, Problem, Steps
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, words_of
 from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.target import Target, host
 
 Array = npt.NDArray[Any]
-Steps = tuple[int, ...]
 Table = npt.NDArray[Any]
 
 # A packed block, at most: with its sums it stays in a second-level cache of 1 MiB, beside what is being read
@@ -43,53 +42,17 @@ TOGETHER_LEAST, TOGETHER_BYTES, TOGETHER_PLACES = 4 << 20, 768 << 10, 512
 WORK = 1 << 20
 # … if there are at least so many units, which several threads can share evenly.
 UNITS = 32
-# Outputs from so many bytes on are written past the caches. They would not stay there until they are read,
-# and lines of cache need not be read from memory to be overwritten. (Copies of 13 MB each were as fast
-# either way on a core with its share of 32 MB, of 26 MB 1.5 times as fast.)
-PAST_BYTES = 8 << 20
 # Bytes of a line of cache.
 _CACHE_LINE = 64
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is computed.
-
-    Attributes:
-        dims: a geometry in forward form; of a data gradient, its adjoint.
-        dtype: of all arrays.
-        x_steps: strides of the array that is read, in elements.
-        y_steps: those of the array that is written.
-        backwards: the weights are those of the forward geometry, from which a data gradient is made.
-        by_channels: vectors along the channels; depthwise without multiplier, channels innermost.
-        activation: applied as outputs are stored.
-        slope: leaky ReLU's.
-        turned: as ``by_channels``, but of planes without gaps, which are turned: channels innermost.
-        aligned: whether what is written begins at a multiple of a vector's bytes.
-        stored: of what kind of halves the two arrays are, if they are; the weights aren't.
-    """
-
-    dims: ConvDims
-    dtype: str
-    x_steps: Steps
-    y_steps: Steps
-    backwards: bool
-    by_channels: bool
-    activation: str = "none"
-    slope: float = 0.0
-    turned: bool = False
-    aligned: bool = False
-    stored: str = ""
-
-    @property
-    def lying(self) -> int:
-        """Bytes of a number of the two arrays."""
-        return 2 if self.stored else np.dtype(self.dtype).itemsize
 
 
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
     """The program for a problem; without ``load`` nothing is compiled: it can be read, but not run."""
     target = target or host()
+    if problem.finite:
+        found = beside_program.program(problem, target, load)
+        if found is not None:
+            return found
     dims, scalar = problem.dims, SCALARS[problem.dtype]
     itemsize = np.dtype(problem.dtype).itemsize
     width = target.vector_bytes // itemsize
@@ -147,7 +110,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
             runs=layout.runs(one, by_channels, through),
             stores=layout.stores_of_both(one) if both else layout.stores(one) if through else None,
         )
-    found = Columns(layout, target, -1 if by_channels else -2)
+    columns = Columns(layout, target, -1 if by_channels else -2)
     kernel_size = dims.taps
 
     def weight_of(channel: int, place: int) -> int:
@@ -158,7 +121,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         # Forward they are (outputs, inputs, taps); what a gradient writes to is their second axis.
         return channel * (outputs if problem.backwards else 1) * kernel_size + place
 
-    tap_table, segments = found.tables(1 if by_channels else inputs, layout.channel, weight_of)
+    tap_table, segments = columns.tables(1 if by_channels else inputs, layout.channel, weight_of)
     # -- units
     planes = dims.batch * groups
     block_count = tables.count
@@ -209,14 +172,14 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
             lambda t: pack.emit(t, scalar, schedule, around, stored),
         ),
         "sum": (
-            taps.name(scalar, side, at_once, found.heights, act, sums_past, written),
-            lambda t: taps.emit(t, scalar, side, at_once, found.heights, act, sums_past, written),
+            taps.name(scalar, side, at_once, columns.heights, act, sums_past, written),
+            lambda t: taps.emit(t, scalar, side, at_once, columns.heights, act, sums_past, written),
         ),
     }
     if rest:
         kernels["sum_rest"] = (
-            taps.name(scalar, side, rest, found.heights, act, sums_past, written),
-            lambda t: taps.emit(t, scalar, side, rest, found.heights, act, sums_past, written),
+            taps.name(scalar, side, rest, columns.heights, act, sums_past, written),
+            lambda t: taps.emit(t, scalar, side, rest, columns.heights, act, sums_past, written),
         )
     if problem.turned:
         through = True
@@ -241,7 +204,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "inputs": 1 if by_channels else inputs, "outputs": outputs, "at_once": at_once,
         "x_sample": problem.x_steps[0], "x_group": x_group, "x_channel": problem.x_steps[1], "x_step": x_step,
         "y_sample": problem.y_steps[0], "y_group": y_group, "y_channel": problem.y_steps[1],
-        "x_next": x_next, "to_next": to_next, "w_next": found.following * (width if by_channels else 1),
+        "x_next": x_next, "to_next": to_next, "w_next": columns.following * (width if by_channels else 1),
         "w_group": (width if by_channels else outputs * inputs) * kernel_size,
         "w_output": kernel_size * (1 if problem.backwards else inputs),
         "bias_group": width if by_channels else outputs,
@@ -258,7 +221,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     values, kept = words_of(driver.FIELDS, words)
     about: dict[str, int | str] = {
         "side": "by_channels" if by_channels else "by_pixels",
-        "vectors": taps.neighbours(target, at_once, max(found.heights)),
+        "vectors": taps.neighbours(target, at_once, max(columns.heights)),
         "scalars": at_once, "panel": width, "channels": inputs, "channel_block": inputs,
         "outputs": outputs, "output_block": at_once, "lines": axes[-2].count, "line_block": block[-2],
         "columns": axes[-1].count, "column_block": block[-1],

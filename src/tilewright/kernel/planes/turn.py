@@ -2,7 +2,7 @@
 
 Definition, for pixels p of a plane without gaps and channels l of a vector:
 
-    in:   to[table[p] + l] = x[l·step + p]
+    in:   to[table[p] + l] = x[l·step + p]        (in_ahead: and asks for x[l·step + p + phase])
     out:  to[l·step + p] = from[p·width + l]
 
 Of the channels, the first ``lanes`` are there: in, the last of them stands for those that aren't.
@@ -19,23 +19,34 @@ from tilewright.plan.target import Target
 
 
 def name(scalar: str, way: str, stored: str = "") -> str:
-    """The symbol of a function; ``way`` is "in" or "out"; ``stored``: the array's kind of halves, if any."""
+    """The symbol of a function.
+
+    Args:
+        scalar: what is computed in.
+        way: "in", "in_ahead" or "out".
+        stored: the array's kind of halves, if it is of any.
+    """
     return labelled(f"turn_planes_{scalar}_{way}", stored)
 
 
 def emit(target: Target, scalar: str, way: str, stored: str = "") -> str:
     """The function."""
-    return (_emit_in if way == "in" else _emit_out)(target, scalar, stored)
+    if way == "out":
+        return _emit_out(target, scalar, stored)
+    return _emit_in(target, scalar, way, stored)
 
 
-def _emit_in(target: Target, scalar: str, stored: str) -> str:
-    f = Function(name(scalar, "in", stored), target, pack.ARGUMENTS, stored={"x": stored})
+def _emit_in(target: Target, scalar: str, way: str, stored: str) -> str:
+    f = Function(name(scalar, way, stored), target, pack.ARGUMENTS, stored={"x": stored})
     width = target.vector_bytes // size_of(scalar)
     type = vector(width, scalar)
     last = f["lanes"] - 1
     channels = [f.at(f["x"], scalar, f.least(f.integer(lane), last) * f["step"]) for lane in range(width)]
     whole = f["count"] // width * width
     with f.loop(whole, step=width, name="square") as p:
+        if way == "in_ahead":
+            for channel in channels:
+                f.soon(f.at(channel, scalar, p + f["phase"], wild=True))
         square = load_square(f, type, [f.at(channel, scalar, p) for channel in channels])
         for place, pixel in enumerate(square):
             f.store(pixel, f["to"], f.load("i64", f["lines"], (p + place) * 2))

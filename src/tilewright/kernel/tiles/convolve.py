@@ -73,6 +73,7 @@ class Program:
         about: by name, the tile, the sizes of the problem (a group's channels), and the blocks of them that
             are done at a time.
         shared: of packed weights that all units read.
+        finite: it may run only with finite weights: products with the zeros of padding are left out.
     """
 
     function: int
@@ -84,6 +85,7 @@ class Program:
     fields: Fields
     about: dict[str, int | str]
     shared: Shared | None = None
+    finite: bool = False
 
     def run(self, x: int, w: int, bias: int, y: int) -> None:
         """Run on arrays at these addresses, laid out as the program was made for."""
