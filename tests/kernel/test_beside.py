@@ -84,6 +84,7 @@ def test_random_geometries(layout: str, dims: ConvDims, side: str, outputs: int)
     gy, bias = random_array(dims.output_shape, 3), random_array((dims.in_channels,), 4)
     expected = reference.conv.forward(dims, x, w, bias)
     gradient = reference.conv.data_gradient(dims, gy, w)
+    of_weights = reference.conv.weight_gradient(dims, x, gy)
     x, gy = laid_out(x, layout, side), laid_out(gy, layout, side)
     w, bias = guarded(w, side), guarded(bias, side)
     # Every way of asking for memory ahead, and units of a line or a plane.
@@ -99,6 +100,10 @@ def test_random_geometries(layout: str, dims: ConvDims, side: str, outputs: int)
             gx = laid_out(np.full(dims.input_shape, np.nan), layout, side)
             run(plan, gy, w, gx)
             assert_same(gx, gradient, **_FLOAT64)
+            plan = replace(choose("weight_gradient", dims, "float64", "planes", layout), target=target.name)
+            gw = guarded(np.full(dims.weight_shape, np.nan), side)
+            run(plan, x, gy, gw)
+            assert_same(gw, of_weights, **_FLOAT64)
 
 
 def test_random_geometries_were_served_by_it() -> None:

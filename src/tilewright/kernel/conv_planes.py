@@ -17,9 +17,8 @@ from tilewright.kernel.addresses import address
 from tilewright.kernel.halves import rounded_to, single
 from tilewright.kernel.planes import weights_program
 from tilewright.kernel.planes.continuing import continued
-from tilewright.kernel.planes.problem import Problem
+from tilewright.kernel.planes.problem import Problem, WeightProblem, WeightProgram
 from tilewright.kernel.planes.program import packed_places, program, without_gaps
-from tilewright.kernel.planes.weights_program import WeightProblem, WeightProgram
 from tilewright.kernel.stored import stored_of
 from tilewright.kernel.tiles.convolve import Program
 from tilewright.plan import Plan, choose

@@ -3,10 +3,11 @@
 Definition, for lines of places of C channels each. For every line of outputs a table has entries: a line that
 taps of the kernel read, and where their weights are:
 
-    y[o·y_step + c] = activation(bias[c] + Σ_(line, w) Σ_k w[k, c] · x[line + (o·s − p + k·d)·x_step + c])
+    y[o·y_step + c] = activation(bias[c] + Σ_(line, w) Σ_k w[k, c] · x[line + (o·s − p + k·d)/e·x_step + c])
 
-over those k whose place is within the line: padding is not computed. Weights are packed before, for all
-units: (vectors of channels, taps, lanes). Schedule, vectors along the channels:
+over those k whose place is a whole number within the line: neither padding nor the zeros that an input
+dilation e puts between samples are computed. Weights are packed before, for all units: (vectors of channels,
+taps, lanes). Schedule, vectors along the channels:
 
     for each line of outputs, for each tile of them, for each vector of channels:
         for each entry: every place of the tile's windows is read once, and serves all outputs it belongs to
@@ -65,7 +66,7 @@ FIELDS = Fields(
 
 #: The places of a tile that are read, each with the tap and the output that it serves.
 Reads = list[tuple[int, int, int]]
-_Tile = Callable[[Reads, Value, Value, "Value | int"], None]
+_Tile = Callable[[Reads, Value, Value, Value], None]
 #: Words of a line of outputs.
 LINE_WORDS = 4
 # Taps that are multiplied with what one run over a tile's places reads: their weights stay in registers.
@@ -84,10 +85,12 @@ class Kind(NamedTuple):
         taps: along a line.
         stride: along a line.
         dilation: along a line.
+        zeros: the input dilation along a line; of it and the stride one is 1.
         tile: outputs that are computed together.
-        left: places of padding that the first window reaches over.
-        right: those that the last one reaches over.
+        left: what the first window reaches over: padding, counted as places and the zeros between them.
+        right: places from where the right tile counts, as many as there are.
         size: of a line that is one tile, how many places it has; else 0.
+        phase: of the tile at the right edge, its first output modulo the input dilation.
         flipped: weights are packed from the last tap to the first.
         ahead: rows that are asked for ahead.
         past: outputs are whole aligned vectors, and are written past the caches.
@@ -101,10 +104,12 @@ class Kind(NamedTuple):
     taps: int
     stride: int
     dilation: int
+    zeros: int
     tile: int
     left: int
     right: int
     size: int
+    phase: int
     flipped: bool
     ahead: int
     past: bool
@@ -114,7 +119,7 @@ class Kind(NamedTuple):
 
 def name(kind: Kind) -> str:
     """The symbol of the function."""
-    numbers = "_".join(str(int(part)) for part in kind[2:14])
+    numbers = "_".join(str(int(part)) for part in kind[2:16])
     return labelled(f"sum_beside_{kind.scalar}_{numbers}_{kind.activation}", kind.stored)
 
 
@@ -127,6 +132,26 @@ def emit(target: Target, kind: Kind) -> str:
 def most_outputs(target: Target, taps: int) -> int:
     """How many outputs can be computed together: their sums, weights and a place stay in registers."""
     return target.registers - 2 - min(taps, _TAPS_AT_ONCE)
+
+
+def reads_of(
+    taps: int,
+    stride: int,
+    dilation: int,
+    zeros: int,
+    begin: int,
+    tile: int,
+    low: int | None,
+    high: int | None,
+) -> Reads:
+    """The places that a tile's windows read, from ``low`` on and below ``high``, with what each serves.
+
+    >>> reads_of(3, 1, 1, 1, -1, 2, 0, None)
+    [(0, 1, 0), (1, 2, 0), (0, 0, 1), (1, 1, 1), (2, 2, 1)]
+    """
+    steps = [(begin + j * stride + k * dilation, k, j) for j in range(tile) for k in range(taps)]
+    found = [(step // zeros, k, j) for step, k, j in steps if step % zeros == 0]
+    return [one for one in found if (low is None or one[0] >= low) and (high is None or one[0] < high)]
 
 
 class _Emission:
@@ -229,36 +254,34 @@ class _Emission:
         self.first, self.count, ahead, to = (f.load("i64", entry, i) for i in range(LINE_WORDS))
         y = f.at(y, self.scalar, to)
         self.next = f.at(x, self.scalar, ahead, wild=True)
-        tile, places = kind.tile, range(kind.tile)
+        tile = kind.tile
 
-        def at(output: Value | int) -> tuple[Value, Value]:
-            """Where a tile's first window begins (of the first entry's line), and where it is written."""
-            begin = f.integer(output) * kind.stride - kind.left
-            return f.at(x, self.scalar, begin * word["x_step"], wild=True), f.at(
-                y, self.scalar, f.integer(output) * word["y_step"]
+        def at(output: Value | int) -> tuple[Value, Value, Value]:
+            """Where a tile begins, in what is read and in what is written, and the number of that place."""
+            place = f.integer(output) * kind.stride
+            if kind.zeros > 1:
+                place = place // kind.zeros
+            begin = f.at(x, self.scalar, place * word["x_step"], wild=True)
+            return begin, f.at(y, self.scalar, f.integer(output) * word["y_step"]), place
+
+        def reads(low: int | None, high: int | None, phase: int = 0) -> Reads:
+            return reads_of(
+                kind.taps, kind.stride, kind.dilation, kind.zeros, phase - kind.left, tile, low, high
             )
 
-        def reads(low: int, high: int) -> Reads:
-            """The places that are read, with the output and the tap that each serves."""
-            taps = range(kind.taps)
-            found = [(j * kind.stride + k * kind.dilation, k, j) for k in taps for j in places]
-            return [one for one in found if low <= one[0] < high]
-
-        span = (tile - 1) * kind.stride + (kind.taps - 1) * kind.dilation + 1
         if kind.size:
-            tile_of(reads(kind.left, kind.left + kind.size), *at(0), 0)
+            tile_of(reads(0, kind.size), *at(0))
             return
-        tile_of(reads(kind.left, span), *at(0), 0)
+        tile_of(reads(0, None), *at(0))
         last = word["outputs"] - tile
         with f.loop(last, start=tile, step=tile, name="tile") as o:
-            output = f.least(o, word["final"])
-            tile_of(reads(0, span), *at(output), output * kind.stride)
-        tile_of(reads(0, span - kind.right), *at(last), last * kind.stride)
+            tile_of(reads(None, None), *at(f.least(o, word["final"])))
+        tile_of(reads(None, kind.right, kind.phase), *at(last))
 
-    def _channels(self, reads: Reads, x: Value, y: Value, place: Value | int) -> None:
+    def _channels(self, reads: Reads, x: Value, y: Value, place: Value) -> None:
         """A tile of all channels."""
         f, word = self.f, self.word
-        ahead = f.at(self.next, self.scalar, f.integer(place) * word["x_step"], wild=True)
+        ahead = f.at(self.next, self.scalar, place * word["x_step"], wild=True)
         with f.loop(word["whole"], step=self.width, name="channels") as c:
             self._ask(f.at(ahead, self.scalar, c, wild=True))
             start = f.load(self.type, f.at(self.bias, self.scalar, c))
@@ -269,7 +292,7 @@ class _Emission:
             start = masked_load(f, self.type, f.at(self.bias, self.scalar, c), mask)
             self._sums(reads, x, y, c, start, mask)
 
-    def _vector(self, reads: Reads, x: Value, y: Value, place: Value | int) -> None:
+    def _vector(self, reads: Reads, x: Value, y: Value, place: Value) -> None:
         """A tile of one vector of channels."""
         self._sums(reads, x, y, self.f.integer(0), self.start, None)
 
@@ -278,7 +301,7 @@ class _Emission:
         f, kind = self.f, self.kind
         for row in range(kind.ahead):
             place = f.at(at, self.scalar, self.word["x_row"] * row, wild=True)
-            for _ in range(kind.tile * kind.stride):
+            for _ in range(-(-kind.tile * kind.stride // kind.zeros)):
                 f.soon(place)
                 place = f.at(place, self.scalar, self.word["x_step"], wild=True)
 

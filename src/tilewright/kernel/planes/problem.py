@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.geometry import ConvDims
+from tilewright.kernel.tiles.convolve import Program
 
 Steps = tuple[int, ...]
 
@@ -53,3 +54,33 @@ class Problem:
     def lying(self) -> int:
         """Bytes of a number of the two arrays."""
         return 2 if self.stored else np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class WeightProblem:
+    """What is computed: the forward geometry, strides of x and of y's gradient in elements.
+
+    ``stored``: of what kind of halves the two are, if they are; the weights' gradient isn't.
+    ``part`` is what x is multiplied as if NaN is missing there, see :mod:`.pack`.
+    """
+
+    dims: ConvDims
+    dtype: str
+    x_steps: Steps
+    g_steps: Steps
+    by_channels: bool
+    turned: bool = False
+    stored: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class WeightProgram:
+    """A program, and how many shares of the sum it gives. Each is as large as the weights.
+
+    Along the channels a share is (taps, channels) with ``padded`` channels.
+    """
+
+    program: Program
+    shares: int
+    padded: int

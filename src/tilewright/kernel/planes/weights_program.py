@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import ZEROS
-from tilewright.kernel.planes import dots, pack, turn, weights_driver
+from tilewright.kernel.planes import beside_program, dots, pack, turn, weights_driver
 from tilewright.kernel.planes import program as chosen
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
+from tilewright.kernel.planes.problem import WeightProblem, WeightProgram
 from tilewright.kernel.planes.program import (
     PACKED_BYTES,
     WORK,
@@ -25,8 +24,6 @@ from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, a
 from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.target import Target, host
 
-Steps = tuple[int, ...]
-
 # The sum over all samples and blocks is cut into at most so many shares, which are added in order at the end:
 # enough for many threads to have work, however few groups there are.
 _SHARES = 32
@@ -34,39 +31,12 @@ _SHARES = 32
 _SUMS_BYTES = 256 << 10
 
 
-@dataclass(frozen=True)
-class WeightProblem:
-    """What is computed: the forward geometry, strides of x and of y's gradient in elements.
-
-    ``stored``: of what kind of halves the two are, if they are; the weights' gradient isn't.
-    ``part`` is what x is multiplied as if NaN is missing there, see :mod:`.pack`.
-    """
-
-    dims: ConvDims
-    dtype: str
-    x_steps: Steps
-    g_steps: Steps
-    by_channels: bool
-    turned: bool = False
-    stored: str = ""
-    part: str = ""
-
-
-@dataclass(frozen=True)
-class WeightProgram:
-    """A program, and how many shares of the sum it gives. Each is as large as the weights.
-
-    Along the channels a share is (taps, channels) with ``padded`` channels.
-    """
-
-    program: Program
-    shares: int
-    padded: int
-
-
 def program(problem: WeightProblem, target: Target | None = None, *, load: bool = True) -> WeightProgram:
     """The program for a problem; without ``load`` nothing is compiled: it can be read, but not run."""
     target = target or host()
+    found = beside_program.weights_program(problem, target, load)
+    if found is not None:
+        return found
     dims, scalar = problem.dims, SCALARS[problem.dtype]
     itemsize = np.dtype(problem.dtype).itemsize
     width = target.vector_bytes // itemsize
@@ -219,5 +189,6 @@ def program(problem: WeightProblem, target: Target | None = None, *, load: bool 
         "output_block": at_once, "lines": axes[-2].count, "line_block": block[-2],
         "columns": axes[-1].count, "column_block": block[-1], "shares": shares, "padded": padded,
     }  # fmt: skip
-    found = Program(addresses["driver"], values, units, scratch, kept, kernels, weights_driver.FIELDS, about)
-    return WeightProgram(found, shares, padded)
+    fields = weights_driver.FIELDS
+    made = Program(addresses["driver"], values, units, scratch, kept, kernels, fields, about)
+    return WeightProgram(made, shares, padded)
