@@ -33,6 +33,7 @@ def small_blocks(past: bool = False, packed: int = 4096) -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beside_program, "program", lambda *_: None)
+        patch.setattr(conv_planes, "TURNED", 16)
         for module in (program, weights_program):
             patch.setattr(module, "PACKED_BYTES", packed)
         if past:
