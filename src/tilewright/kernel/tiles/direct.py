@@ -45,10 +45,18 @@ def innermost(problem: Problem) -> bool:
     dims = problem.dims
     outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
     return (
-        dims.taps == 1
-        and problem.side != "by_pixels"
+        problem.side != "by_pixels"
         and problem.x_steps[1] == problem.y_steps[1] == 1
         and min(outputs, channels) > 1
+        and is_pointwise(problem)
+    )
+
+
+def is_pointwise(problem: Problem) -> bool:
+    """Whether a problem is a 1×1 convolution of not too many rows."""
+    dims = problem.dims
+    return (
+        dims.taps == 1
         and all(n == 1 for n in dims.input_dilation)
         and all(pair == (0, 0) for pair in dims.padding)
         and math.prod(dims.output[:-1]) <= _ROWS

@@ -22,6 +22,8 @@ from tilewright.plan.target import Target, host
 _OUTPUTS, _CHANNELS = 16, 256
 # Channels of a stretch: rows of a few pixels and of all outputs stay in a first-level cache.
 _STRETCH = 512
+# Weights of a group up to this size stay in a core's own cache.
+_WEIGHTS_BYTES = 512 << 10
 # Pixels of a unit, at most: their sums are vectors.
 _PIXELS = 32
 
@@ -29,12 +31,12 @@ _PIXELS = 32
 def serves(problem: Problem) -> bool:
     """Whether a problem is such a convolution. It doesn't depend on the batch, nor do its sums."""
     dims = problem.dims
-    return (
-        not problem.backwards
-        and direct.innermost(problem)
-        and dims.out_channels // dims.groups <= _OUTPUTS
-        and dims.in_channels // dims.groups >= _CHANNELS
-    )
+    outputs, channels = dims.out_channels // dims.groups, dims.in_channels // dims.groups
+    if problem.backwards or outputs > _OUTPUTS or channels < _CHANNELS:
+        return False
+    # A single output has no neighbours that would have to lie beside it.
+    alone = outputs == dims.groups == 1 and problem.x_steps[1] == 1 and direct.is_pointwise(problem)
+    return alone or direct.innermost(problem)
 
 
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
@@ -78,6 +80,7 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
         "x_column": x_column, "y_column": y_column,
         "x_batch": problem.x_steps[0], "y_batch": problem.y_steps[0],
         "row_starts": rows, "sample_rows": len(rows), "rows": count, "columns": columns,
+        "apart": int(outputs * channels * itemsize <= _WEIGHTS_BYTES),
         "stretch": even(channels, _STRETCH), "column_block": column_block, "column_blocks": column_blocks,
         "panel": panel, "sums_at": sums_at,
         "slope": int(np.float64(problem.slope).view(np.int64)),

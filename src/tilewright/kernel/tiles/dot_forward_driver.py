@@ -5,8 +5,10 @@ Definition:
     y[p, k] = act(bias[k] + Σ_c x[p, c] · w[k, c]),   p over all places of all samples
 
 Vectors of outputs would be mostly empty, and turning the weights over would cost as much as the products.
-Schedule of one unit, which is a block of pixels of one group: for each stretch of channels, the micro-kernel
-of dot products on all tiles of pixels by outputs; then the lanes of all sums are added up, and stored.
+Schedule of one unit, which is a block of pixels of one group: for each tile of pixels, stretch by stretch of
+channels, the micro-kernel of dot products on all tiles of outputs (so that rows of x are read from memory as
+they lie); then the lanes of all sums are added up, and stored. Weights that no cache of a core's own holds
+are read stretch by stretch for all pixels of the unit.
 
 The order of a sum (stretches of channels, then lanes) depends on the number of channels alone.
 """
@@ -23,8 +25,9 @@ FIELDS = Fields(
     # sizes and steps of one group, in elements; where rows of a sample start: (in x, in y)
     "channels", "outputs", "x_group", "y_group", "w_group", "x_column", "y_column",
     "x_batch", "y_batch", "row_starts", "sample_rows", "rows", "columns",
-    # channels of a stretch; pixels of a unit, its blocks of a row; lanes of the tile that is stored
-    "stretch", "column_block", "column_blocks", "panel", "sums_at",
+    # whether tiles of pixels are done one after the other; channels of a stretch; pixels of a unit, its
+    # blocks of a row; lanes of the tile that is stored
+    "apart", "stretch", "column_block", "column_blocks", "panel", "sums_at",
     "dot", "store", "slope",
 )  # fmt: skip
 
@@ -67,9 +70,14 @@ def emit(target: Target, scalar: str, pixels: int, outputs: int, stored: str = "
     finished, sums = f["scratch"], f.at(f["scratch"], scalar, words["sums_at"])
     with f.loop(p_tiles * k_tiles * tile, step=width, name="zero") as i:
         f.store(f.number(type, 0), sums, i)
-    with f.loop(words["channels"], step=words["stretch"], name="stretch") as c:
+    together = f.select(words["apart"].differs(0), f.number("i64", 1), p_tiles)
+    with (
+        f.loop(p_tiles, step=together, name="pixels") as first,
+        f.loop(words["channels"], step=words["stretch"], name="stretch") as c,
+    ):
         cn = f.least(words["channels"] - c, words["stretch"])
-        with f.loop(p_tiles, name="pixels") as pt, f.loop(k_tiles, name="outputs") as kt:
+        last = f.least(first + together, p_tiles)
+        with f.loop(last, start=first, name="pixels") as pt, f.loop(k_tiles, name="outputs") as kt:
             a = f.at(x, scalar, f.least(pt * pixels, p_last) * words["x_column"] + c)
             b = f.at(w, scalar, f.least(kt * outputs, k_last) * words["channels"] + c)
             place = f.at(sums, scalar, (pt * k_tiles + kt) * tile)
