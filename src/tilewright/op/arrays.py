@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ NUMBERS = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint3
 MULTIPLIED = (*NUMBERS, *HALVES, *COMPLEX)
 
 
+@lru_cache(maxsize=256)
+def name_of(dtype: np.dtype[Any]) -> str:
+    """A dtype's name, which NumPy puts together anew, in a microsecond, whenever it is asked."""
+    return dtype.name
+
+
 def check_array(value: Any, name: str, op: str, allowed: tuple[str, ...] = NUMBERS) -> Array:
     """``value`` as a NumPy array of an allowed dtype in native byte order; never converted, only checked.
 
@@ -31,7 +38,7 @@ def check_array(value: Any, name: str, op: str, allowed: tuple[str, ...] = NUMBE
             f"{name} of type {type(value).__name__}",
             f"Convert it first: numpy.asarray({name}).",
         )
-    if value.dtype.name not in allowed or not value.dtype.isnative:
+    if name_of(value.dtype) not in allowed or not value.dtype.isnative:
         raise DtypeError(
             f"{op} needs {name} of one of the dtypes {', '.join(allowed)}, in native byte order.",
             describe(**{name: value}),

@@ -17,7 +17,7 @@ from tilewright.kernel import buffers, program_for
 from tilewright.kernel.addresses import address
 from tilewright.kernel.conv_planes import is_finite
 from tilewright.kernel.tiles.convolve import Program
-from tilewright.op.arrays import is_channels_last, layout_of
+from tilewright.op.arrays import is_channels_last, layout_of, name_of
 from tilewright.plan import choose
 from tilewright.plan.precision import mode
 from tilewright.plan.separable import pays
@@ -87,10 +87,10 @@ def remember(key: Key, dims: ConvDims, x: Array, w: Array, bias: Array | None) -
     """Keep how a call that has just succeeded is to be answered, if a compiled family serves it."""
     if dims.reduction == 0 or 0 in dims.output_shape:
         return
-    if pays(dims, x.dtype.name):
+    if pays(dims, name_of(x.dtype)):
         # It depends on the weights' numbers how this is done.
         return
-    plan = choose("forward", dims, x.dtype.name, None, layout_of(x))
+    plan = choose("forward", dims, name_of(x.dtype), None, layout_of(x))
     whole = all(stride % x.itemsize == 0 for stride in x.strides) and w.flags.c_contiguous
     if not plan.target or not whole or not (bias is None or bias.flags.c_contiguous):
         return

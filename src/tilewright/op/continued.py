@@ -19,7 +19,7 @@ from tilewright.geometry import ConvDims
 from tilewright.geometry.boxes import at
 from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes.continuing import continued
-from tilewright.op.arrays import layout_of
+from tilewright.op.arrays import layout_of, name_of
 from tilewright.op.pad import pad, pad_gradient
 from tilewright.plan import Plan, choose
 from tilewright.plan.separable import pays
@@ -38,14 +38,14 @@ def plan_for(operation: str, dims: ConvDims, x: Array, *, exact: bool = False) -
     ``x`` is the operand whose layout the result gets. Large kernels that may be outer products get a padded
     copy: passes along the axes gain more than the copy costs.
     """
-    if x.dtype.name not in _DTYPES:
+    if name_of(x.dtype) not in _DTYPES:
         return None
     if dims.padding_mode != ZEROS and not all(0 <= n <= _WIDEST for pair in dims.padding for n in pair):
         return None
     zeros = replace(dims, padding_mode=ZEROS) if dims.padding_mode != ZEROS else dims
-    if operation == "forward" and not exact and pays(zeros, x.dtype.name):
+    if operation == "forward" and not exact and pays(zeros, name_of(x.dtype)):
         return None
-    plan = choose(operation, zeros, x.dtype.name, None, layout_of(x), exact=exact)
+    plan = choose(operation, zeros, name_of(x.dtype), None, layout_of(x), exact=exact)
     return replace(plan, dims=dims) if plan.family == "planes" else None
 
 

@@ -23,7 +23,7 @@ from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import ZEROS
 from tilewright.kernel import buffers, run
 from tilewright.op import carried, continued, separable
-from tilewright.op.arrays import MULTIPLIED, check_array, check_same_dtype, layout_of
+from tilewright.op.arrays import MULTIPLIED, check_array, check_same_dtype, layout_of, name_of
 from tilewright.op.fused import activate, check_activation
 from tilewright.op.pool_arrays import result_like
 from tilewright.plan import choose
@@ -90,7 +90,7 @@ def conv_forward(
         return activate(y, activation, slope)
     if family is None and continuing is None and not exact and separable.forward(dims, x, w, bias, y):
         return activate(y, activation, slope)
-    plan = continuing or choose("forward", dims, x.dtype.name, family, layout_of(x), exact=exact)
+    plan = continuing or choose("forward", dims, name_of(x.dtype), family, layout_of(x), exact=exact)
     if plan.target:
         run(plan, x, w, bias, y, activation, slope)
         return y
@@ -135,7 +135,7 @@ def conv_data_gradient(
     elif family is None and not exact and separable.data_gradient(dims, gy, w, bias, gx):
         return gx
     else:
-        plan = choose("data_gradient", dims, gy.dtype.name, family, layout_of(gy), exact=exact)
+        plan = choose("data_gradient", dims, name_of(gy.dtype), family, layout_of(gy), exact=exact)
         if plan.target:
             run(plan, gy, w, gx, bias)
             return gx
@@ -170,7 +170,7 @@ def conv_weight_gradient(
         compute = partial(conv_weight_gradient, op=op, family=family)
         carried.weight_gradient(compute, carrier, dims, x, gy, gw)
     else:
-        run(plan or choose("weight_gradient", dims, x.dtype.name, family), x, gy, gw)
+        run(plan or choose("weight_gradient", dims, name_of(x.dtype), family), x, gy, gw)
     return gw
 
 

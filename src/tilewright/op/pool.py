@@ -12,6 +12,7 @@ from tilewright.geometry import PoolDims
 from tilewright.geometry.axes import as_integer
 from tilewright.geometry.boxes import at
 from tilewright.kernel import pool_planes, run
+from tilewright.op.arrays import name_of
 from tilewright.op.kinds import FLOAT32, is_bfloat16, is_half
 from tilewright.op.pieces import PIECE_BYTES
 from tilewright.op.planes import add_to_planes, take_from_planes
@@ -50,7 +51,7 @@ def max_pool(
     elif is_bfloat16(x.dtype):
         _bfloat16_max_pool(dims, x, y, found, op)
     elif y.size:
-        run(choose("max_pool", dims, x.dtype.name, family), x, y, found)
+        run(choose("max_pool", dims, name_of(x.dtype), family), x, y, found)
     return y, found
 
 
@@ -66,7 +67,7 @@ def max_pool_gradient(
             return add_to_planes(dims.spatial, gy, indices, op=op)
         run(halves, gy, indices, gx)
     elif gx.size:
-        run(choose("max_pool_gradient", dims, gy.dtype.name, family), gy, indices, gx)
+        run(choose("max_pool_gradient", dims, name_of(gy.dtype), family), gy, indices, gx)
     return gx
 
 
@@ -104,7 +105,7 @@ def avg_pool(
     elif divisors.dtype != x.dtype:
         _half_avg_pool(dims, x, y, divisors)
     elif y.size:
-        run(choose("avg_pool", dims, x.dtype.name, family), x, y, divisors)
+        run(choose("avg_pool", dims, name_of(x.dtype), family), x, y, divisors)
     return y
 
 
@@ -132,7 +133,7 @@ def avg_pool_gradient(
     elif divisors.dtype != gy.dtype:
         _half_avg_pool_gradient(dims, gy, gx, divisors)
     elif gx.size:
-        run(choose("avg_pool_gradient", dims, gy.dtype.name, family), gy, gx, divisors)
+        run(choose("avg_pool_gradient", dims, name_of(gy.dtype), family), gy, gx, divisors)
     return gx
 
 

@@ -30,6 +30,7 @@ import numpy.typing as npt
 from tilewright.geometry import ConvDims
 from tilewright.kernel import buffers, run
 from tilewright.kernel.conv_fft import adjoint_weights
+from tilewright.op.arrays import name_of
 from tilewright.op.pieces import outputs_along
 from tilewright.plan import Plan, choose
 from tilewright.plan.separable import BETWEEN_BYTES, passes, pays
@@ -85,7 +86,7 @@ def _factors(w: Array) -> list[Array] | None:
 
 def forward(dims: ConvDims, x: Array, w: Array, bias: Array | None, y: Array) -> bool:
     """Write x ⋆ w + bias into ``y`` in passes, if that pays and the kernel allows it; whether it did."""
-    if not pays(dims, x.dtype.name):
+    if not pays(dims, name_of(x.dtype)):
         return False
     vectors = factors(w)
     if vectors is None:
@@ -94,13 +95,19 @@ def forward(dims: ConvDims, x: Array, w: Array, bias: Array | None, y: Array) ->
         for n in range(dims.batch):
             one = slice(n, n + 1)
             if not _sample(dims.with_batch(1), x[one], vectors, bias, y[one]):
-                run(choose("forward", dims.with_batch(1), x.dtype.name, exact=True), x[one], w, bias, y[one])
+                run(
+                    choose("forward", dims.with_batch(1), name_of(x.dtype), exact=True),
+                    x[one],
+                    w,
+                    bias,
+                    y[one],
+                )
     return True
 
 
 def data_gradient(dims: ConvDims, gy: Array, w: Array, bias: Array | None, gx: Array) -> bool:
     """The same of the gradient of x, which is a convolution with the flipped kernel; with ``bias`` added."""
-    if any(n != 1 for n in dims.stride) or not pays(dims.adjoint(), gy.dtype.name):
+    if any(n != 1 for n in dims.stride) or not pays(dims.adjoint(), name_of(gy.dtype)):
         return False
     return forward(dims.adjoint(), gy, adjoint_weights(dims, w), bias, gx)
 
@@ -114,9 +121,9 @@ def plans_of(operation: str, dims: ConvDims, w: Array) -> list[Plan]:
         if any(n != 1 for n in dims.stride):
             return []
         form, w = dims.adjoint(), adjoint_weights(dims, w)
-    if not pays(form, w.dtype.name) or factors(w) is None:
+    if not pays(form, name_of(w.dtype)) or factors(w) is None:
         return []
-    return [choose("forward", one, w.dtype.name, exact=True) for one in passes(form)]
+    return [choose("forward", one, name_of(w.dtype), exact=True) for one in passes(form)]
 
 
 def _sample(dims: ConvDims, x: Array, vectors: list[Array], bias: Array | None, y: Array) -> bool:
@@ -141,7 +148,7 @@ def _sample(dims: ConvDims, x: Array, vectors: list[Array], bias: Array | None, 
             for number, (one, vector) in enumerate(zip(steps, vectors, strict=True)):
                 last = number == len(steps) - 1
                 to = y[:, out][piece.of_output] if last else buffers.empty(one.output_shape, x.dtype)
-                plan = choose("forward", one, x.dtype.name, exact=True)
+                plan = choose("forward", one, name_of(x.dtype), exact=True)
                 run(plan, found, vector[out], offsets if last else None, to)
                 found = to
             if not np.isfinite(found).all():

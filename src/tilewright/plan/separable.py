@@ -31,6 +31,12 @@ def pays(dims: ConvDims, dtype: str) -> bool:
     """
     if precision_mode() == "exact" or sum(k > 1 for k in dims.kernel) < 2 or not compiled.serves(dtype):
         return False
+    return _pays_for(dims, dtype)
+
+
+@lru_cache(maxsize=4096)
+def _pays_for(dims: ConvDims, dtype: str) -> bool:
+    # Made anew for each call, the geometry of one sample takes longer than all else.
     return _pays(dims.with_batch(1), dtype)
 
 
