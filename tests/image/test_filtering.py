@@ -246,6 +246,15 @@ def test_blocks_edges_and_threads_leave_no_trace(
         tw.set_num_threads(threads)
 
 
+def test_pixels_of_very_many_channels() -> None:
+    """Bands of a spectrum: as many as fit a kernel's scratch, and more."""
+    for channels, kernel in ((499, np.ones((9, 9))), (999, np.ones((9, 9))), (2001, [np.ones(15)] * 2)):
+        image = RNG.integers(0, 9, (6, 70, channels)).astype(np.float64)
+        found = tw.image.filter(image, kernel, channel_axis=-1, border="wrap")
+        some = tw.image.filter(np.ascontiguousarray(image[..., -1]), kernel, border="wrap")
+        assert_same(found[..., -1], some, rtol=0, atol=0, reason="whole numbers are summed exactly")
+
+
 def test_an_image_without_pixels() -> None:
     for shape in ((0,), (0, 5), (5, 0), (3, 0, 2)):
         assert tw.image.filter(np.zeros(shape, np.uint8), np.ones((3,) * len(shape))).shape == shape

@@ -239,6 +239,24 @@ def test_what_is_taken_fits_the_scratch() -> None:
     assert tried > 16
 
 
+def test_many_channels_fit_the_scratch_or_are_not_taken() -> None:
+    """Numbers of channels that vectors don't divide make the least blocks of columns wide."""
+    taken = 0
+    for channels, taps in product((224, 499, 999, 1000, 2001, 5003), (1, 3, 9, 15)):
+        for way, takes in (("passes", takes_passes), ("window", takes_window)):
+            if not takes(taps, taps, channels):
+                continue
+            taken += 1
+            x = whole((1, 5, 130, channels), "float64", taps)
+            along = across = whole((taps,), "float64", 7)
+            sources = sources_of(x, along, across, "mirror")
+            out = np.full(x.shape, np.nan)
+            run(way, x, out, across, along, sources, 0.0)
+            expected = definition(x, along, across, sources, 0.0)
+            assert_same(out, expected, rtol=0, atol=0, reason="whole numbers are summed exactly")
+    assert taken >= 12
+
+
 def test_which_dtypes_are_read_as_they_are() -> None:
     single, double = np.dtype("float32"), np.dtype("float64")
     assert all(takes_dtype(np.dtype(name), single) for name in ("float32", "uint8", "uint16"))

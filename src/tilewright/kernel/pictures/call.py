@@ -33,6 +33,8 @@ _TOGETHER = 4
 _LINES_BYTES = 1 << 19
 # The fewest numbers of a block of columns: what its lines have beyond their ends is a small part of them.
 _LEAST_NUMBERS = 1024
+# Numbers of a line beside outputs and taps, at most: two tiles, of 8 vectors of 16, and lines of cache.
+_MOST_BEYOND = 2 * 8 * 16 + 32
 # Rows of a unit for each of those that two units both make; and units enough for many cores.
 _ROWS_A_HALO = 8
 _MOST_BLOCKS = 32
@@ -52,7 +54,8 @@ def takes_window(taps_across: int, taps: int, channels: int) -> bool:
 
 
 def _takes(taps_across: int, taps: int, channels: int) -> bool:
-    line = _LEAST_NUMBERS + 2 * taps * channels
+    # The least block of columns, what its lines have beyond its ends, and what they are rounded up by.
+    line = max(_LEAST_NUMBERS, _block_pixels(channels) * channels) + taps * channels + _MOST_BEYOND
     fits = (taps_across + _TOGETHER) * line * np.dtype(float).itemsize <= SCRATCH_BYTES // 2
     return fits and jit.available()
 
@@ -175,12 +178,16 @@ def _call(
 
 def _columns(pixels: int, channels: int, room: int) -> tuple[int, int]:
     """Pixels of a block of columns with about ``room`` numbers in a line, and how many blocks there are."""
-    # Blocks begin where a vector does, of any dtype.
-    few = _LINE_BYTES // math.gcd(_LINE_BYTES, channels)
+    few = _block_pixels(channels)
     most = max(max(room, _LEAST_NUMBERS) // (few * channels), 1) * few
     blocks = -(-pixels // most)
     columns = -(-pixels // (blocks * few)) * few
     return columns, -(-pixels // columns)
+
+
+def _block_pixels(channels: int) -> int:
+    """Blocks are of so many pixels or a multiple: they begin where a vector does, of any dtype."""
+    return _LINE_BYTES // math.gcd(_LINE_BYTES, channels)
 
 
 def _apart(numbers: int, line: int) -> int:
