@@ -534,8 +534,12 @@ def test_kernels_that_are_products_run_in_passes() -> None:
     assert np.abs(term.vectors[1][1]).sum() <= 1
     other = whole.copy()
     other[3, 3] *= 1 + 1e-14
-    for kernel in (other, whole[:3, :3], np.ones((1, 40)), np.ones((3, 5, 5)), np.full((5, 5), np.nan)):
+    # Of weights near the largest numbers a vector might have larger ones.
+    large, none = np.full((9, 9), 1e38), np.full((5, 5), np.nan)
+    for kernel in (other, whole[:3, :3], np.ones((1, 40)), np.ones((3, 5, 5)), none, large):
         assert dense_term(kernel, (0,) * kernel.ndim, False).kernel is kernel
+    huge = tw.image.filter(np.full((9, 9), 1e-3, np.float32), large)
+    assert_same(huge, np.full((9, 9), 81e35, np.float32), rtol=1e-5, atol=0, reason="float32")
     with tw.precision("exact"):
         assert dense_term(whole, (0, 0), False).kernel is whole
     assert dense_term(np.zeros((6, 6)), (0, 0), True).kernel is None

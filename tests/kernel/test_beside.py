@@ -88,7 +88,7 @@ def test_random_geometries(layout: str, dims: ConvDims, side: str, outputs: int)
     x, gy = laid_out(x, layout, side), laid_out(gy, layout, side)
     w, bias = guarded(w, side), guarded(bias, side)
     # Every way of asking for memory ahead, and units of a line or a plane.
-    with cut(_WORK=1, _MOST_OUTPUTS=outputs, _AHEAD_BYTES=0, _FEW_LINES=0):
+    with cut(WORK=1, _MOST_OUTPUTS=outputs, _AHEAD_BYTES=0, _FEW_LINES=0):
         for target in runnable():
             plan = replace(choose("forward", dims, "float64", "planes", layout), target=target.name)
             for poison in (np.nan, 7.0):
@@ -202,7 +202,7 @@ def test_bits_depend_on_neither_threads_nor_batch_nor_tiles(layout: str) -> None
             for count in (2, 3, 7):
                 assert_same(found(count, 5), first, rtol=0, atol=0, reason="the same bits")
             assert_same(found(2, 1), first[:1], rtol=0, atol=0, reason="the same bits")
-            with cut(_WORK=1, _MOST_OUTPUTS=4):
+            with cut(WORK=1, _MOST_OUTPUTS=4):
                 assert_same(found(2, 5), first, rtol=0, atol=0, reason="the same bits")
         finally:
             threads.set_num_threads(before)

@@ -17,6 +17,9 @@ from tilewright.plan.precision import mode as precision_mode
 
 Array = npt.NDArray[Any]
 
+# Vectors of weights up to this stay finite as float32, too.
+_LARGEST = 1e30
+
 
 def dense_term(kernel: Array, origins: Sequence[int], flip: bool) -> Term:
     """The term of a kernel of the image's rank; one that is a product of two vectors runs in passes."""
@@ -39,6 +42,8 @@ def _vectors_of(kernel: Array) -> tuple[tuple[int, Array], ...] | None:
     across, along = (vector.ravel() for vector in found)
     # By a power of two, which rounds nothing: what is summed along lines is no larger than the image.
     scale = 2.0 ** np.ceil(np.log2(max(float(np.abs(along).sum()), 1.0)))
+    if float(np.abs(across).max()) * scale > _LARGEST:
+        return None
     return ((0, across * scale), (1, along / scale))
 
 

@@ -33,8 +33,11 @@ class PlaneRows:
     def __init__(self, x: Array, term: Term, dtype: np.dtype[Any], outside: Outside) -> None:
         self.x, self.dtype, self.outside = x, dtype, outside
         #: the vectors of two passes, or else the kernel
-        self.vectors = [vector.astype(dtype) for _, vector in term.vectors] if _in_passes(term) else []
-        self.kernel = term.product().reshape(term.sizes[-2:]).astype(dtype)
+        self.weights = (
+            [vector.astype(dtype) for _, vector in term.vectors]
+            if _in_passes(term)
+            else [term.product().reshape(term.sizes[-2:]).astype(dtype)]
+        )
         self.taps_across = term.sizes[-2]
         self.rows, pixels = (
             source_index(size, before, after, outside.border)
@@ -68,8 +71,8 @@ class PlaneRows:
                     x = np.ascontiguousarray(x[:, np.maximum(rows, 0)], self.dtype)
                     rows = np.where(rows < 0, rows, np.arange(len(rows)))
         sources = rows, self.left, self.right
-        if self.vectors:
-            across, along = self.vectors
+        if len(self.weights) == 2:
+            across, along = self.weights
             two_passes(x, out, across, along, sources, self.outside.cval)
         else:
-            window(x, out, self.kernel, sources, self.outside.cval)
+            window(x, out, self.weights[0], sources, self.outside.cval)

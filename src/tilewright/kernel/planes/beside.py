@@ -35,6 +35,7 @@ from tilewright.kernel.builder import (
     vector,
 )
 from tilewright.kernel.planes import pack, put
+from tilewright.kernel.planes.problem import CACHE_LINE
 from tilewright.kernel.tiles.activation import activate
 from tilewright.kernel.tiles.fields import Fields
 from tilewright.plan.target import Target
@@ -71,8 +72,6 @@ _Tile = Callable[[Reads, Value, Value, Value], None]
 LINE_WORDS = 4
 # Taps that are multiplied with what one run over a tile's places reads: their weights stay in registers.
 _TAPS_AT_ONCE = 8
-# Bytes of a line of cache.
-_CACHE_LINE = 64
 
 
 class Kind(NamedTuple):
@@ -239,7 +238,7 @@ class _Emission:
                 # What is written when this plane is done.
                 each = word["y_ahead"]
                 with f.loop(each, name="ask") as i:
-                    f.soon(f.at(y, "i8", (line * each + i) * _CACHE_LINE, wild=True))
+                    f.soon(f.at(y, "i8", (line * each + i) * CACHE_LINE, wild=True))
                 self._line(line, f["scratch"], sums, self._vector)
             arguments = {
                 "from": sums, "stores": self.pointer["pixels"], "count": word["pixels_out"], "to": y,

@@ -11,7 +11,16 @@ from tilewright.geometry import ConvDims
 from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes import beside, beside_weights, turn
 from tilewright.kernel.planes.beside import Kind
-from tilewright.kernel.planes.problem import PAST_BYTES, Problem, WeightProblem, WeightProgram
+from tilewright.kernel.planes.problem import (
+    CACHE_LINE,
+    PAST_BYTES,
+    UNITS,
+    WORK,
+    Problem,
+    WeightProblem,
+    WeightProgram,
+    without_gaps,
+)
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Shared, Words, addresses_of, words_of
 from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.compiled import SCRATCH_BYTES
@@ -21,17 +30,11 @@ from tilewright.plan.target import Target
 _MOST_OUTPUTS, _MOST_TAPS = 16, 16
 # Entries of the table of lines.
 _MOST_ENTRIES = 1 << 18
-# A unit does at least so many products: some 10 µs …
-_WORK = 1 << 20
-# … if there are at least so many units, which several threads can share evenly.
-_UNITS = 32
 # So few long lines are better cut: units are whole ones here.
 _FEW_LINES = 4
 # The sum of a weight gradient is cut into at most so many shares, which are added in order at the end; and a
 # share does so many products for each of its sums. It lies in a core's own cache.
 _SHARES, _WORK_A_SUM, _SHARE_BYTES = 32, 64, 256 << 10
-# Bytes of a line of cache.
-_CACHE_LINE = 64
 # Arrays of so many bytes are not in a core's own cache: their next rows are asked for.
 _AHEAD_BYTES = 4 << 20
 # The second row of two that are asked for, at most.
@@ -61,15 +64,17 @@ def program(problem: Problem, target: Target, load: bool) -> Program | None:
     work = dims.output[-1] * dims.taps * (lines * width if problem.turned else channels)
     total = dims.batch * (vectors if problem.turned else lines)
     # It follows from one sample, or bits would depend on the batch.
-    if not problem.turned and lines < _FEW_LINES and lines * work > _WORK:
+    if not problem.turned and lines < _FEW_LINES and lines * work > WORK:
         return None
-    each = max(min(_WORK // max(work, 1), total // _UNITS), 1)
+    each = max(min(WORK // max(work, 1), total // UNITS), 1)
     # -- what is read and written, in elements: arrays as they lie, or turned planes in scratch
     read, written = list(problem.x_steps[2:]), list(problem.y_steps[2:])
     pixels_in, pixels_out = math.prod(dims.spatial), math.prod(dims.output)
     scratch, stored = 0, problem.stored
     if problem.turned:
-        read, written = ([width * step for step in _steps(sizes)] for sizes in (dims.spatial, dims.output))
+        read, written = (
+            [width * step for step in without_gaps(sizes)] for sizes in (dims.spatial, dims.output)
+        )
         scratch = (pixels_in + pixels_out) * width * itemsize
         if scratch > SCRATCH_BYTES // 2:
             return None
@@ -117,7 +122,7 @@ def program(problem: Problem, target: Target, load: bool) -> Program | None:
         "x_channel": problem.x_steps[1], "y_channel": problem.y_steps[1],
         "x_step": read[-1], "y_step": written[-1], "x_row": read[-2] if dims.rank > 1 else 0,
         "taps": dims.taps, "outputs": dims.output[-1], "final": _final(dims, tile),
-        "y_ahead": -(-pixels_out * width * problem.lying // (_CACHE_LINE * max(lines, 1))),
+        "y_ahead": -(-pixels_out * width * problem.lying // (CACHE_LINE * max(lines, 1))),
         "pixels_in": pixels_in, "pixels_out": pixels_out, "sums": pixels_in * width,
         "slope": int(np.float64(problem.slope).view(np.int64)),
         **{key: address for key, address in addresses.items() if key != "driver"},
@@ -163,16 +168,18 @@ def weights_program(problem: WeightProblem, target: Target, load: bool) -> Weigh
     read, written = list(problem.x_steps[2:]), list(problem.g_steps[2:])
     scratch = 0
     if turned:
-        read, written = ([width * step for step in _steps(sizes)] for sizes in (dims.spatial, dims.output))
+        read, written = (
+            [width * step for step in without_gaps(sizes)] for sizes in (dims.spatial, dims.output)
+        )
         scratch = (pixels_in + pixels_out) * width * itemsize
         if scratch > SCRATCH_BYTES // 2:
             return None
     items = dims.batch * (vectors if turned else lines)
     work = dims.output[-1] * dims.taps * (lines * width if turned else channels)
-    if not turned and items < _FEW_LINES and items * work > _WORK:
+    if not turned and items < _FEW_LINES and items * work > WORK:
         return None
     # Shares are added by another pass over all of them: each does more than it leaves to that.
-    each = max(-(-items // _SHARES), -(-max(_WORK, _WORK_A_SUM * share) // max(work, 1)), 1)
+    each = max(-(-items // _SHARES), -(-max(WORK, _WORK_A_SUM * share) // max(work, 1)), 1)
     shares = -(-items // each)
     whole_line = dims.output[-1] == tile
     kind = beside_weights.Kind(
@@ -244,6 +251,12 @@ def _tiles_apart(dims: ConvDims, target: Target) -> tuple[int, int]:
         if end <= most and reaches:
             return tile, end
     return 0, 0
+
+
+def _turned_steps(dims: ConvDims, width: int) -> tuple[list[int], list[int]]:
+    """Steps of turned planes in scratch: those that are read, and those of the outputs."""
+    read, written = ([width * step for step in without_gaps(sizes)] for sizes in (dims.spatial, dims.output))
+    return read, written
 
 
 def _rows_ahead(dims: ConvDims, turned: bool, dtype: str) -> int:
@@ -333,8 +346,3 @@ def _past(problem: Problem, outputs: int, width: int) -> bool:
         and problem.dims.in_channels % width == 0
         and all(step % width == 0 for step in steps)
     )
-
-
-def _steps(sizes: tuple[int, ...]) -> list[int]:
-    """Steps of an array of these sizes in C order."""
-    return [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]

@@ -15,10 +15,9 @@ from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes import masked_driver, masked_parts, pack, taps
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
+from tilewright.kernel.planes.problem import UNITS, WORK
 from tilewright.kernel.planes.program import (
     PACKED_BYTES,
-    UNITS,
-    WORK,
     Columns,
     Tables,
     line_of,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,13 @@ from tilewright.kernel.tiles.convolve import Program
 
 Steps = tuple[int, ...]
 
+# A unit does at least so many products: some 10 µs, and what the first of its items reads isn't asked for
+# ahead …
+WORK = 1 << 20
+# … if there are at least so many units, which several threads can share evenly.
+UNITS = 32
+#: Bytes of a line of cache.
+CACHE_LINE = 64
 # Outputs from so many bytes on are written past the caches. They would not stay there until they are read,
 # and lines of cache need not be read from memory to be overwritten. (Copies of 13 MB each were as fast
 # either way on a core with its share of 32 MB, of 26 MB 1.5 times as fast.)
@@ -84,3 +92,15 @@ class WeightProgram:
     program: Program
     shares: int
     padded: int
+
+
+def without_gaps(sizes: Sequence[int]) -> list[int]:
+    """Steps of an array of these sizes in C order.
+
+    >>> without_gaps([4, 7])
+    [7, 1]
+    """
+    steps = [1]
+    for size in reversed(sizes[1:]):
+        steps.append(steps[-1] * size)
+    return steps[::-1]

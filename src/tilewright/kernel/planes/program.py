@@ -15,7 +15,7 @@ from tilewright.geometry.padding import ZEROS
 from tilewright.kernel.planes import beside_program, driver, pack, put, taps, turn
 from tilewright.kernel.planes.axes import NONE, Axis, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
-from tilewright.kernel.planes.problem import PAST_BYTES, Problem, Steps
+from tilewright.kernel.planes.problem import CACHE_LINE, PAST_BYTES, UNITS, WORK, Problem, Steps, without_gaps
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, words_of
 from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.target import Target, host
@@ -37,13 +37,6 @@ _LINES_A_REACH = 3
 # not from a cache: most of a second-level cache of 1 MiB, of blocks of so many places. (8×144×56×56 and the
 # like, one core: 1.3 to 2.3 times as fast as plane by plane; of arrays of 2.4 MB, 0.8 times.)
 TOGETHER_LEAST, TOGETHER_BYTES, TOGETHER_PLACES = 4 << 20, 768 << 10, 512
-# A unit does at least so many products: some 10 µs, and what the first of its items reads isn't asked for
-# ahead …
-WORK = 1 << 20
-# … if there are at least so many units, which several threads can share evenly.
-UNITS = 32
-# Bytes of a line of cache.
-_CACHE_LINE = 64
 
 
 def program(problem: Problem, target: Target | None = None, *, load: bool = True) -> Program:
@@ -141,9 +134,9 @@ def program(problem: Problem, target: Target | None = None, *, load: bool = True
     if by_channels and not problem.turned:
         ahead_each = 8 * read // math.prod(block)
     else:
-        lines_of_cache = read * (inputs if block_count == 1 else 1) * problem.lying // _CACHE_LINE
+        lines_of_cache = read * (inputs if block_count == 1 else 1) * problem.lying // CACHE_LINE
         ahead_each = 8 * lines_of_cache // (math.prod(block[:-1]) * -(-block[-1] // width)) + 1
-    ahead_step = problem.x_steps[-1] * problem.lying if problem.by_channels else _CACHE_LINE
+    ahead_step = problem.x_steps[-1] * problem.lying if problem.by_channels else CACHE_LINE
     # -- functions
     x_step = axes[-1].in_step * x_steps[-1]
     schedule = "channels" if by_channels else {1: "one", 2: "two"}.get(x_step, "any")
@@ -289,18 +282,6 @@ def packed_places(form: ConvDims) -> int:
     """Places of a whole plane, packed."""
     axes = axes_of(form)
     return math.prod(len(axis.in_phases) * (axis.count + axis.reach) for axis in axes)
-
-
-def without_gaps(sizes: Sequence[int]) -> list[int]:
-    """Steps of an array of these sizes in C order.
-
-    >>> without_gaps([4, 7])
-    [7, 1]
-    """
-    steps = [1]
-    for size in reversed(sizes[1:]):
-        steps.append(steps[-1] * size)
-    return steps[::-1]
 
 
 class Columns:

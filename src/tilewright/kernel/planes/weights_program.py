@@ -11,15 +11,8 @@ from tilewright.kernel.planes import beside_program, dots, pack, turn, weights_d
 from tilewright.kernel.planes import program as chosen
 from tilewright.kernel.planes.axes import NONE, axes_of, block_of
 from tilewright.kernel.planes.layout import Layout
-from tilewright.kernel.planes.problem import WeightProblem, WeightProgram
-from tilewright.kernel.planes.program import (
-    PACKED_BYTES,
-    WORK,
-    Tables,
-    phases_follow,
-    table,
-    without_gaps,
-)
+from tilewright.kernel.planes.problem import WORK, WeightProblem, WeightProgram, without_gaps
+from tilewright.kernel.planes.program import PACKED_BYTES, Tables, phases_follow, table
 from tilewright.kernel.tiles.convolve import SCALARS, Kernels, Program, Words, addresses_of, words_of
 from tilewright.kernel.tiles.sizes import up
 from tilewright.plan.target import Target, host
